@@ -1,0 +1,102 @@
+/**
+ * The trail of one request on the operator's log: one JSON line for the decision, written before anything goes
+ * upstream, and one for what became of it. Holds names and parsed parts only: never a credential, never the client's
+ * own path, query or body.
+ */
+
+import { answerRefusal, answerRule } from './answer.ts'
+import type { GateRequest } from './gate-request.ts'
+import type { GrantRule } from './authorize.ts'
+import { formatVersion, type Operation } from './operation.ts'
+import type { Clock, Log } from './ports.ts'
+import type { Principal } from './principal.ts'
+import { Outage, type Refusal } from './refusal.ts'
+
+/** Written to by the pipeline, read by nobody but the log. */
+export interface Trail {
+  /** What the lines name from here on. `operation`: parsed, or the name of one of the gate's own paths. */
+  note(known: { principal?: Principal; operation?: Operation | string }): void
+  allow(rule: GrantRule | 'any_credential'): void
+  refuse(refusal: Refusal): Response
+  /** No decision could be made, or it could not be carried out. @param cause whatever was thrown. */
+  fail(cause: unknown): Response
+  /** slurmrestd answered the allowed request. */
+  answered(upstreamStatus: number): void
+}
+
+export function createAudit(
+  log: Log,
+  now: Clock,
+): (request: Pick<GateRequest, 'requestId' | 'client'>) => Trail {
+  return function begin(request) {
+    const { requestId } = request
+    let subject: { principal?: Principal; operation?: Operation | string } = {}
+    let allowedAt: number | null = null
+    const decide = (level: 'audit' | 'error', rule: string, outcome: string, more = {}): void =>
+      log.write(level, 'decision', {
+        request_id: requestId,
+        client: request.client?.address ?? null,
+        ...describePrincipal(subject.principal),
+        ...describeOperation(subject.operation),
+        rule,
+        outcome,
+        ...more,
+      })
+    return {
+      note(known) {
+        subject = { ...subject, ...known }
+      },
+      allow(rule) {
+        allowedAt = now()
+        decide('audit', rule, 'allowed')
+      },
+      refuse(refusal) {
+        const response = answerRefusal(requestId, refusal)
+        decide('audit', refusal.rule, 'refused', { status: response.status })
+        return response
+      },
+      fail(cause) {
+        const outage =
+          cause instanceof Outage ? cause : new Outage('internal_error', 'unforeseen failure', { cause })
+        const response = answerRule(requestId, outage.rule)
+        const { status } = response
+        const detail = describeOutage(outage)
+        if (allowedAt === null) decide('error', outage.rule, 'outage', { status, detail })
+        else log.write('error', 'upstream', { request_id: requestId, rule: outage.rule, status, detail })
+        return response
+      },
+      answered(upstreamStatus) {
+        const milliseconds = allowedAt === null ? null : Math.round(now() - allowedAt)
+        log.write('audit', 'upstream', {
+          request_id: requestId,
+          upstream_status: upstreamStatus,
+          milliseconds,
+        })
+      },
+    }
+  }
+}
+
+function describePrincipal(principal: Principal | undefined): Record<string, string | null> {
+  return {
+    principal: principal?.slurmUser ?? null,
+    credential: principal?.method ?? null,
+    token_id: principal?.method === 'token' ? principal.tokenId : null,
+  }
+}
+
+function describeOperation(operation: Operation | string | undefined): Record<string, string | null> {
+  if (typeof operation !== 'object') return { operation: operation ?? null }
+  const { route, version, ids } = operation
+  const target = Object.values(ids).join(' ')
+  return {
+    operation: `${route.method} ${route.template}`,
+    version: formatVersion(version),
+    ...(target === '' ? {} : { target }),
+  }
+}
+
+/** Our own words, and the class of what lies under them; messages of other people's errors may hold anything. */
+function describeOutage(outage: Outage): string {
+  return outage.cause instanceof Error ? `${outage.message} (${outage.cause.name})` : outage.message
+}

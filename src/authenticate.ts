@@ -1,0 +1,96 @@
+/** Finds out whom a credential proves the caller to be. Says nothing about what the caller may do. */
+
+import { checkUserName, type Credential } from './credential.ts'
+import type { ClientAddress, Clock, MungeVerifier, ReplayGuard, TokenRecord, TokenStore } from './ports.ts'
+import {
+  ADMIN_SCOPES,
+  isDeniedUser,
+  PUBLIC_SCOPES,
+  type MungePrincipal,
+  type Principal,
+  type Scope,
+  type TokenPrincipal,
+} from './principal.ts'
+import { refuse, type Refusal } from './refusal.ts'
+import { digestToken, parsePresentedToken } from './tokens/token-form.ts'
+
+export interface AuthenticatorOptions {
+  readonly tokens: TokenStore
+  /** null: MUNGE is off. */
+  readonly munge: MungeVerifier | null
+  readonly replays: ReplayGuard
+  readonly deniedUsers: ReadonlySet<string>
+  /** Names that mark Slurm's header pair as an API token. */
+  readonly bearerUserNames: ReadonlySet<string>
+  /** Whether tokens may use the scopes of the second row. */
+  readonly areAdminScopesOn: boolean
+  readonly now: Clock
+}
+
+/**
+ * @param client null: the address of the client is not known.
+ * @throws Outage when the token store, the verifier or the replay guard does not answer.
+ */
+export type Authenticate = (
+  credential: Credential,
+  client: ClientAddress | null,
+) => Promise<Principal | Refusal>
+
+export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
+  const scopes = new Set<string>([...PUBLIC_SCOPES, ...(options.areAdminScopesOn ? ADMIN_SCOPES : [])])
+  const isScope = (scope: string): scope is Scope => scopes.has(scope)
+
+  return async function authenticate(credential, client) {
+    const principal =
+      credential.kind === 'munge'
+        ? await authenticateMunge(options, credential.credential, client)
+        : await authenticateToken(options, credential.token, isScope)
+    if ('kind' in principal) return principal
+    return checkUserName(credential.userName, principal.slurmUser, options.bearerUserNames) ?? principal
+  }
+}
+
+async function authenticateMunge(
+  options: AuthenticatorOptions,
+  credential: string,
+  client: ClientAddress | null,
+): Promise<MungePrincipal | Refusal> {
+  if (options.munge === null) return refuse('munge_off')
+  if (client === null) return refuse('munge_client_address_unknown')
+  const identity = await options.munge.verify(credential, client)
+  if ('kind' in identity) return identity
+  if (isDeniedUser(options.deniedUsers, identity.user)) return refuse('munge_user_denied')
+  const isFirst = await options.replays.claim(identity.credentialDigest, identity.expiresAt)
+  return isFirst ? { method: 'munge', slurmUser: identity.user, uid: identity.uid } : refuse('munge_replayed')
+}
+
+async function authenticateToken(
+  options: AuthenticatorOptions,
+  rawToken: string,
+  isScope: (scope: string) => scope is Scope,
+): Promise<TokenPrincipal | Refusal> {
+  const parsed = parsePresentedToken(rawToken)
+  if (parsed.kind === 'refusal') return parsed
+  const record = await options.tokens.findByDigest(await digestToken(parsed.digestInput))
+  if (record === null) return refuse('token_unknown')
+  if (record.revokedAt !== null) return refuse('token_revoked')
+  if (record.expiresAt !== null && record.expiresAt * 1000 <= options.now()) return refuse('token_expired')
+  if (isDeniedUser(options.deniedUsers, record.slurmUser)) return refuse('token_user_denied')
+  return buildTokenPrincipal(record, isScope)
+}
+
+/** Scopes that are not open here are dropped: a row that carries one grants nothing by it. */
+function buildTokenPrincipal(
+  record: TokenRecord,
+  isScope: (scope: string) => scope is Scope,
+): TokenPrincipal {
+  return {
+    method: 'token',
+    slurmUser: record.slurmUser,
+    tokenId: record.id,
+    tokenName: record.name,
+    scopes: new Set(record.scopes.filter(isScope)),
+    account: record.account === null ? null : record.account.toLowerCase(),
+    expiresAt: record.expiresAt,
+  }
+}

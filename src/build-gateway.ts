@@ -1,0 +1,76 @@
+/** Puts a gateway together from its settings and from what the runtime hands in. Used by every entry in `functions/`. */
+
+import type { Hono } from 'hono'
+import { createClientAddressFinder } from './client-address.ts'
+import type { RequestReader } from './gate-request.ts'
+import { createGateway } from './gateway.ts'
+import { ANSWER_TIME_LIMITS } from './limits.ts'
+import type { Clock, Log, MungeVerifier, RandomBytes, ReplayGuard, TokenStore, Upstream } from './ports.ts'
+import { createReadiness } from './readiness.ts'
+import type { GatewaySettings } from './settings.ts'
+import { createLeasedSlots, createQueuedSlots } from './slots.ts'
+import { createSlurmTokenSource } from './slurm-token.ts'
+import { createSendUpstream } from './upstream-request.ts'
+import { createVersionCatalog } from './version-catalog.ts'
+
+export interface GatewayParts {
+  readonly upstream: Upstream
+  readonly tokens: TokenStore
+  readonly replays: ReplayGuard
+  /** null: MUNGE is off. */
+  readonly munge: MungeVerifier | null
+  readonly reader: RequestReader
+  /** Whether one request may wait for what another one started: not on workerd. */
+  readonly maySharePromises: boolean
+  readonly now: Clock
+  readonly randomBytes: RandomBytes
+  readonly log: Log
+}
+
+export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Hono {
+  const { upstream, munge, tokens, maySharePromises, now, log } = parts
+  const timeoutMilliseconds = settings.upstreamTimeoutMilliseconds
+  const slurmTokens = createSlurmTokenSource({
+    key: settings.slurmKey,
+    lifespanSeconds: settings.slurmTokenLifespanSeconds,
+    deniedUsers: settings.deniedUsers,
+    now,
+  })
+  const slots = maySharePromises
+    ? createQueuedSlots(settings.upstreamMaxConcurrency)
+    : createLeasedSlots(settings.upstreamMaxConcurrency, findLeaseMilliseconds(timeoutMilliseconds), now)
+  const checks = {
+    database: () => tokens.check(),
+    slurmrestd: () => checkSlurmrestd(upstream),
+    munge: munge === null ? null : () => munge.check(),
+  }
+  const { deniedUsers, bearerUserNames, areAdminScopesOn, basePath, bodyMaxBytes } = settings
+  return createGateway({
+    ...parts,
+    ...{ deniedUsers, bearerUserNames, areAdminScopesOn, basePath, bodyMaxBytes },
+    send: createSendUpstream({ upstream, slurmTokens, slots, timeoutMilliseconds }),
+    versions: createVersionCatalog({ ...parts, setting: settings.versions, timeoutMilliseconds }),
+    findReadiness: createReadiness({ checks, maySharePromises, now, log }),
+    findClientAddress: createClientAddressFinder(settings.clientAddress, log),
+  })
+}
+
+const CHECK_TIMEOUT_MILLISECONDS = 3_000
+const LEASE_MARGIN_MILLISECONDS = 5_000
+
+/** Longer than any upstream call: the wait for its head, then the time its answer may take. */
+function findLeaseMilliseconds(timeoutMilliseconds: number): number {
+  return (1 + ANSWER_TIME_LIMITS) * timeoutMilliseconds + LEASE_MARGIN_MILLISECONDS
+}
+
+/** Without a token slurmrestd refuses at once: whatever it answers, it answers. @throws Outage */
+async function checkSlurmrestd(upstream: Upstream): Promise<void> {
+  const answer = await upstream.send({
+    method: 'GET',
+    target: '/openapi/v3',
+    headers: { accept: 'application/json' },
+    body: null,
+    timeoutMilliseconds: CHECK_TIMEOUT_MILLISECONDS,
+  })
+  await answer.body?.cancel()
+}

@@ -1,0 +1,82 @@
+/**
+ * The gate: a request's raw headers in, slurmrestd's answer out. `decide` is the whole of it; every stage is a verb of
+ * the file it comes from, and takes what only the stage before can make.
+ */
+
+import { Hono } from 'hono'
+import { createAudit, type Trail } from './audit.ts'
+import { createAuthenticator, type AuthenticatorOptions } from './authenticate.ts'
+import { authorizeCall, authorizeOperation } from './authorize.ts'
+import { readCall } from './call.ts'
+import { readCredential } from './credential.ts'
+import { createCredentialedPaths } from './credentialed-path.ts'
+import { forwardAnswer } from './forward.ts'
+import {
+  buildRequestId,
+  createGateRequestReader,
+  type GateRequest,
+  type GateRequestOptions,
+} from './gate-request.ts'
+import { createJobCheck } from './job-check.ts'
+import { HEAD_MAX_BYTES } from './limits.ts'
+import { findOperation } from './operation.ts'
+import type { Log } from './ports.ts'
+import { createPublicPaths, type PublicPathOptions } from './public-path.ts'
+import { isRefusal, refuse } from './refusal.ts'
+import { buildUpstreamCall, type SendUpstream } from './upstream-request.ts'
+
+export interface GatewayOptions extends AuthenticatorOptions, GateRequestOptions, PublicPathOptions {
+  readonly bodyMaxBytes: number
+  readonly send: SendUpstream
+  readonly log: Log
+}
+
+export function createGateway(options: GatewayOptions): Hono {
+  const readGateRequest = createGateRequestReader(options)
+  const answerPublicPath = createPublicPaths(options)
+  const authenticate = createAuthenticator(options)
+  const answerCredentialedPath = createCredentialedPaths(options)
+  const checkJob = createJobCheck(options.send)
+  const beginTrail = createAudit(options.log, options.now)
+
+  /** Refusals are in the contract's order ("First match wins"). */
+  async function decide(request: GateRequest, trail: Trail): Promise<Response> {
+    if (request.headBytes > HEAD_MAX_BYTES) return trail.refuse(refuse('head_too_large'))
+    const publicAnswer = await answerPublicPath(request)
+    if (publicAnswer !== null) return publicAnswer
+
+    const credential = readCredential(request.rawHeaders)
+    if (isRefusal(credential)) return trail.refuse(credential)
+    const principal = await authenticate(credential, request.client)
+    if (isRefusal(principal)) return trail.refuse(principal)
+    trail.note({ principal })
+
+    const ownAnswer = await answerCredentialedPath(request, principal, trail)
+    if (ownAnswer !== null) return ownAnswer
+    const operation = findOperation(request, principal, await options.versions.findVersions())
+    if (isRefusal(operation)) return trail.refuse(operation)
+    trail.note({ operation })
+
+    const refusal = authorizeOperation(principal, operation)
+    if (refusal !== null) return trail.refuse(refusal)
+    const call = await readCall(request, operation, principal, options.bodyMaxBytes)
+    if (isRefusal(call)) return trail.refuse(call)
+    const grant = await authorizeCall(principal, call, checkJob)
+    if (isRefusal(grant)) return trail.refuse(grant)
+    trail.allow(grant.rule)
+
+    const answer = await options.send(grant.principal, buildUpstreamCall(grant, request.headers))
+    trail.answered(answer.status)
+    return forwardAnswer(answer, request.requestId, operation.version)
+  }
+
+  return new Hono()
+    .all('*', async (context) => {
+      const request = readGateRequest(context)
+      const trail = beginTrail(request)
+      return decide(request, trail).catch((cause: unknown) => trail.fail(cause))
+    })
+    .onError((cause) =>
+      beginTrail({ requestId: buildRequestId(options.randomBytes), client: null }).fail(cause),
+    )
+}

@@ -1,0 +1,112 @@
+/**
+ * Looks at the job a restricted token is about to change: every record of it (array tasks, components of a het job and
+ * their leader) has to be in the token's account. Never cached; unknown and foreign jobs get the same answer.
+ */
+
+import { readAll } from './byte-stream.ts'
+import { JOB_CHECK_MAX_BYTES } from './limits.ts'
+import { formatVersion, type Operation } from './operation.ts'
+import type { TokenPrincipal } from './principal.ts'
+import { Outage, refuse, type Refusal } from './refusal.ts'
+import {
+  isObject,
+  isTokenRefused,
+  isUnknownJob,
+  parseSlurmAnswer,
+  readSlurmErrors,
+  type SlurmError,
+} from './slurm-error.ts'
+import type { SendUpstream } from './upstream-request.ts'
+
+/**
+ * @param account lower case.
+ * @returns null: every record is in the account.
+ * @throws Outage when slurmrestd does not tell.
+ */
+export type JobCheck = (
+  principal: TokenPrincipal,
+  operation: Operation,
+  account: string,
+) => Promise<Refusal | null>
+
+export function createJobCheck(send: SendUpstream): JobCheck {
+  return async function checkJob(principal, operation, account) {
+    const jobId = operation.ids['{job_id}'] ?? ''
+    const records = await findJobRecords(send, principal, operation.version, jobId)
+    if (!areAllIn(records, account)) return refuseJob(account)
+    const leaders = new Set(records.flatMap((record) => readLeader(record)))
+    leaders.delete(jobId)
+    for (const leader of leaders) {
+      const components = await findJobRecords(send, principal, operation.version, leader)
+      if (!areAllIn(components, account)) return refuseJob(account)
+    }
+    return null
+  }
+}
+
+type JobRecord = Readonly<Record<string, unknown>>
+
+function areAllIn(records: readonly JobRecord[], account: string): boolean {
+  return (
+    records.length > 0 &&
+    records.every((record) => {
+      const found = record['account']
+      return typeof found === 'string' && found.toLowerCase() === account
+    })
+  )
+}
+
+function refuseJob(account: string): Refusal {
+  return refuse('account_mismatch', {
+    description: `no such job in the Slurm account ${account}, the only one this API token may write to`,
+  })
+}
+
+async function findJobRecords(
+  send: SendUpstream,
+  principal: TokenPrincipal,
+  version: number,
+  jobId: string,
+): Promise<readonly JobRecord[]> {
+  const answer = await send(principal, {
+    method: 'GET',
+    target: `/slurm/${formatVersion(version)}/job/${jobId}`,
+    accept: 'application/json',
+    body: null,
+  })
+  const bytes = await readAll(answer.body, JOB_CHECK_MAX_BYTES)
+  if (bytes === null) throw new Outage('job_check_failed', 'the job is too large to be checked')
+  const { jobs, errors } = parseAnswer(bytes, answer.status)
+  if (isTokenRefused(answer.status, errors)) {
+    throw new Outage('slurm_token_refused', `slurmrestd refused the gate's Slurm token with ${answer.status}`)
+  }
+  if (isUnknownJob(errors)) return []
+  if (answer.status === 200 && errors.length === 0) return jobs
+  throw new Outage('job_check_failed', `slurmrestd answered the look at a job with ${answer.status}`)
+}
+
+function parseAnswer(
+  bytes: Uint8Array,
+  status: number,
+): { jobs: JobRecord[]; errors: readonly SlurmError[] } {
+  if (isTokenRefused(status, [])) return { jobs: [], errors: [] }
+  try {
+    const document = parseSlurmAnswer(bytes)
+    const jobs: unknown[] = Array.isArray(document['jobs']) ? document['jobs'] : []
+    if (!jobs.every(isObject)) throw new SyntaxError('a job is not an object')
+    return { jobs, errors: readSlurmErrors(document['errors']) }
+  } catch (cause) {
+    throw new Outage('job_check_failed', `slurmrestd answered the look at a job unreadably (${status})`, {
+      cause,
+    })
+  }
+}
+
+/** `het_job_id` is 0 or absent for other jobs; a number up to v0.0.39, `{set, number}` since. */
+function readLeader(record: JobRecord): string[] {
+  const raw = record['het_job_id']
+  const leader = isObject(raw) ? raw['number'] : raw
+  if (leader === undefined || leader === null || leader === 0) return []
+  if (typeof leader !== 'number') throw new Outage('job_check_failed', 'a job names its leader unreadably')
+  return [String(leader)]
+}

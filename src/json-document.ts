@@ -1,0 +1,126 @@
+/**
+ * A strict reader and writer for JSON documents that are judged before they go upstream. slurmrestd's reader takes
+ * comments, single quotes, NaN, duplicate keys (last wins) and text behind the document (measured); this one takes RFC
+ * 8259 and trailing commas, and keeps every number as it was written. The tokens come from jsonc-parser.
+ */
+
+import { visit } from 'jsonc-parser'
+import { JSON_DEPTH_MAX, JSON_VALUES_MAX } from './limits.ts'
+
+export type JsonValue =
+  | { readonly type: 'object'; readonly members: Map<string, JsonValue> }
+  | { readonly type: 'array'; readonly items: JsonValue[] }
+  | { readonly type: 'string'; readonly value: string }
+  /** `null`, `true`, `false`, or a number, as it was written: 64-bit integers stay exact. */
+  | { readonly type: 'literal'; readonly text: string }
+
+export interface JsonProblem {
+  readonly type: 'problem'
+  /** For the caller: what is wrong, and where. Names no value. */
+  readonly text: string
+}
+
+/** @param bytes untrusted, already capped by the caller. */
+export function parseJson(bytes: Uint8Array): JsonValue | JsonProblem {
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return { type: 'problem', text: 'the body is not UTF-8' }
+  }
+  try {
+    return new DocumentBuilder(text).build()
+  } catch (cause) {
+    if (cause instanceof JsonFault) return { type: 'problem', text: cause.message }
+    throw cause
+  }
+}
+
+export function serializeJson(value: JsonValue): string {
+  switch (value.type) {
+    case 'object':
+      return `{${[...value.members].map(([key, member]) => `${JSON.stringify(key)}:${serializeJson(member)}`).join(',')}}`
+    case 'array':
+      return `[${value.items.map(serializeJson).join(',')}]`
+    case 'string':
+      return JSON.stringify(value.value)
+    case 'literal':
+      return value.text
+  }
+}
+
+class JsonFault extends Error {}
+
+/** Depth is capped at each opening bracket, so the tokenizer's own recursion stays shallow. */
+class DocumentBuilder {
+  readonly #text: string
+  readonly #open: { value: JsonValue; foldedKeys: Set<string>; key: string }[] = []
+  #root: JsonValue | null = null
+  #valuesCount = 0
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  build(): JsonValue {
+    const fail = (offset: number, what: string): never => {
+      throw new JsonFault(`${what} at character ${offset + 1}`)
+    }
+    visit(
+      this.#text,
+      {
+        onObjectBegin: (offset) => this.#begin({ type: 'object', members: new Map() }, offset),
+        onObjectProperty: (key, offset) => this.#setKey(key, offset),
+        onObjectEnd: () => void this.#open.pop(),
+        onArrayBegin: (offset) => this.#begin({ type: 'array', items: [] }, offset),
+        onArrayEnd: () => void this.#open.pop(),
+        onLiteralValue: (value: unknown, offset, length) =>
+          this.#add(this.#readLiteral(value, offset, length)),
+        onError: (_error, offset) => fail(offset, 'the body is not valid JSON'),
+      },
+      { disallowComments: true, allowTrailingComma: true },
+    )
+    return this.#root ?? fail(0, 'the body is empty')
+  }
+
+  #begin(value: JsonValue, offset: number): void {
+    if (this.#open.length >= JSON_DEPTH_MAX) {
+      throw new JsonFault(`the body is nested deeper than ${JSON_DEPTH_MAX} at character ${offset + 1}`)
+    }
+    this.#add(value)
+    this.#open.push({ value, foldedKeys: new Set(), key: '' })
+  }
+
+  /** 22.05 folds case, so keys that differ in case only are duplicates: which one counts is the daemon's secret. */
+  #setKey(key: string, offset: number): void {
+    const parent = this.#open.at(-1)
+    if (parent === undefined) return
+    refuseNul(key, offset)
+    const folded = key.toLowerCase()
+    if (parent.foldedKeys.has(folded)) throw new JsonFault(`a key stands twice at character ${offset + 1}`)
+    parent.foldedKeys.add(folded)
+    parent.key = key
+  }
+
+  #readLiteral(value: unknown, offset: number, length: number): JsonValue {
+    if (typeof value !== 'string') return { type: 'literal', text: this.#text.slice(offset, offset + length) }
+    refuseNul(value, offset)
+    return { type: 'string', value }
+  }
+
+  #add(value: JsonValue): void {
+    this.#valuesCount += 1
+    if (this.#valuesCount > JSON_VALUES_MAX) {
+      throw new JsonFault(`the body has more than ${JSON_VALUES_MAX} values`)
+    }
+    const parent = this.#open.at(-1)
+    if (parent === undefined) this.#root = value
+    else if (parent.value.type === 'object') parent.value.members.set(parent.key, value)
+    else if (parent.value.type === 'array') parent.value.items.push(value)
+  }
+}
+
+/** C code upstream ends a string at NUL: `"own\u0000x"` would be compared as one thing and used as another. */
+function refuseNul(text: string, offset: number): void {
+  if (text.includes('\u0000')) throw new JsonFault(`a string contains NUL at character ${offset + 1}`)
+}

@@ -1,0 +1,62 @@
+/** Bounds of what the gate reads, each with its source. Bounds that operators set are in `settings.ts`. */
+
+/** CONTRACT "HTTP": 431 over this. Node's own parser is set to the same. */
+export const HEAD_MAX_BYTES = 16 * 1024
+
+/** CONTRACT "Credentials": longer is 401. */
+export const CREDENTIAL_MAX_CHARACTERS = 8 * 1024
+
+/** Federated job ids carry the cluster above bit 26; the top values are Slurm's NO_VAL family. */
+export const JOB_ID_MAX = 4_294_967_293
+
+/** Slurm's array task ids end below MaxArraySize, het offsets far lower; both are 32 bit upstream. */
+export const JOB_PART_MAX = 4_294_967_293
+
+/** One query value. Long lists (users, accounts) stay well below; slurmrestd's own head limit is 80 KiB. */
+export const QUERY_VALUE_MAX_CHARACTERS = 4 * 1024
+
+/** Names in paths: nodes, accounts, users, reservations. */
+export const PATH_NAME_MAX_CHARACTERS = 255
+
+/** slurmrestd's documents are under ten deep; deeper is an attack on a recursive reader. */
+export const JSON_DEPTH_MAX = 32
+
+/** Values and keys in one document; a submission with a large environment has a few thousand. */
+export const JSON_VALUES_MAX = 100_000
+
+/** A restricted token's job description: more components than any real het job or batch of jobs. */
+export const JOB_COMPONENTS_MAX = 256
+
+/** An error answer is looked into up to here (CONTRACT "HTTP", 502). */
+export const ERROR_BODY_MAX_BYTES = 64 * 1024
+
+/** The OpenAPI document is 0.5 to 1.8 MB (measured). */
+export const OPENAPI_MAX_BYTES = 16 * 1024 * 1024
+
+/** The answer to our own look at one job before a write; an array job has a record per task. */
+export const JOB_CHECK_MAX_BYTES = 32 * 1024 * 1024
+
+/** How long the versions learnt from slurmrestd are used before they are asked for again. */
+export const VERSIONS_FRESH_MILLISECONDS = 5 * 60_000
+
+/** After a failed attempt to learn the versions, nobody asks again for this long. */
+export const VERSIONS_RETRY_MILLISECONDS = 1_000
+
+/** CONTRACT "HTTP": `/readyz` is cached. */
+export const READINESS_FRESH_MILLISECONDS = 1_000
+
+/** Minted Slurm tokens that are kept for use again: one per user. */
+export const SLURM_TOKENS_KEPT = 4_096
+
+/** Requests that may wait for an upstream slot, and for how long. */
+export const QUEUE_MAX_REQUESTS = 512
+export const QUEUE_MAX_MILLISECONDS = 10_000
+
+/** A client that takes nothing of a long answer for so long is cut off: it holds a slot of slurmrestd. */
+export const CLIENT_STALL_MILLISECONDS = 30_000
+
+/** How many times its own time limit an answer may take to be handed on, however the client reads. */
+export const ANSWER_TIME_LIMITS = 2
+
+/** What `Retry-After` says with a 503. */
+export const RETRY_AFTER_SECONDS = 2

@@ -1,0 +1,27 @@
+/**
+ * The text form of a MUNGE credential. munged itself is lenient (measured: it takes spaces, text after the final
+ * colon and flipped unused bits), so one credential has many spellings; only the one munge prints passes here.
+ */
+
+import { parseCanonicalBase64 } from '../base64.ts'
+import { CREDENTIAL_MAX_CHARACTERS } from '../limits.ts'
+import { hashToHex } from './sha256.ts'
+
+export interface MungeCredential {
+  /** Exactly `MUNGE:<canonical padded base64>:`. */
+  readonly text: string
+  /** SHA-256 of the decoded bytes, lower-case hex: the same for every spelling munged would take. */
+  readonly digest: string
+}
+
+const PREFIX = 'MUNGE:'
+const SUFFIX = ':'
+
+/** @returns null for anything that is not the one canonical spelling of a non-empty credential. */
+export async function parseCredentialString(raw: string): Promise<MungeCredential | null> {
+  if (raw.length > CREDENTIAL_MAX_CHARACTERS) return null
+  if (raw.length <= PREFIX.length + SUFFIX.length) return null
+  if (!raw.startsWith(PREFIX) || !raw.endsWith(SUFFIX)) return null
+  const bytes = parseCanonicalBase64(raw.slice(PREFIX.length, -SUFFIX.length))
+  return bytes === null ? null : { text: raw, digest: await hashToHex(bytes) }
+}

@@ -1,0 +1,128 @@
+/**
+ * The two ends of the calls between gateway and verifier. A request is bound to its credential and its client, an
+ * answer to its request: nobody without the key can ask (oracle), answer (forgery), reflect a message to its sender
+ * or move an answer to another request.
+ */
+
+import { encodeBase64 } from '../base64.ts'
+import { parseAddress } from '../ip-address.ts'
+import type { ClientAddress, Clock, RandomBytes } from '../ports.ts'
+import {
+  createSignature,
+  isObject,
+  TO_GATEWAY,
+  TO_VERIFIER,
+  type Claims,
+  type Disbelief,
+} from './exchange-signature.ts'
+import { hashTextToHex } from './sha256.ts'
+import { parseVerdict, writeVerdict, type Verdict } from './verdict.ts'
+
+export type ExchangeKeys = readonly Uint8Array<ArrayBuffer>[]
+
+/** A signed request on its way. */
+export interface PendingRequest {
+  readonly jws: string
+  readonly nonce: string
+}
+
+export interface GatewayEnd {
+  /** @param credential the exact string that goes with the request; null: only whether the verifier is ready. */
+  signRequest(credential: string | null, client: ClientAddress | null): Promise<PendingRequest>
+  /** @param answer untrusted. @returns why it is not believed, or the verdict on exactly this request. */
+  openAnswer(
+    answer: string,
+    pending: PendingRequest,
+  ): Promise<Verdict | { readonly kind: 'disbelieved'; readonly reason: Disbelief | 'binding' | 'verdict' }>
+}
+
+/** A request that somebody with the key made for this credential and client. */
+export interface GenuineRequest {
+  readonly kind: 'genuine'
+  /** null: a question about readiness, without a credential. */
+  readonly client: ClientAddress | null
+  readonly nonce: string
+  readonly jws: string
+}
+
+export interface VerifierEnd {
+  /** To be called before munged is asked. @param jws untrusted @param credential untrusted */
+  openRequest(
+    jws: string,
+    credential: string | null,
+  ): Promise<GenuineRequest | { readonly kind: 'disbelieved'; readonly reason: Disbelief | 'binding' }>
+  signAnswer(request: GenuineRequest, verdict: Verdict): Promise<string>
+}
+
+const NONCE_BYTES = 16
+const HOST_ADDRESSES_MAX = 64
+
+export function createGatewayEnd(parts: {
+  keys: ExchangeKeys
+  clock: Clock
+  randomBytes: RandomBytes
+}): GatewayEnd {
+  const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock)
+  const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock)
+  return {
+    async signRequest(credential, client) {
+      const nonce = encodeBase64(parts.randomBytes(NONCE_BYTES))
+      const digest = credential === null ? null : await hashTextToHex(credential)
+      const claims = { nonce, credential: digest, client: client === null ? null : boundClient(client) }
+      return { nonce, jws: await requests.sign(claims) }
+    },
+    async openAnswer(answer, pending) {
+      const opened = await answers.open(answer)
+      if ('disbelief' in opened) return { kind: 'disbelieved', reason: opened.disbelief }
+      const { claims } = opened
+      const isBound =
+        claims['nonce'] === pending.nonce && claims['request'] === (await hashTextToHex(pending.jws))
+      if (!isBound) return { kind: 'disbelieved', reason: 'binding' }
+      return parseVerdict(claims) ?? { kind: 'disbelieved', reason: 'verdict' }
+    },
+  }
+}
+
+export function createVerifierEnd(parts: { keys: ExchangeKeys; clock: Clock }): VerifierEnd {
+  const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock)
+  const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock)
+  return {
+    async openRequest(jws, credential) {
+      const opened = await requests.open(jws)
+      if ('disbelief' in opened) return { kind: 'disbelieved', reason: opened.disbelief }
+      const digest = credential === null ? null : await hashTextToHex(credential)
+      if (opened.claims['credential'] !== digest) return { kind: 'disbelieved', reason: 'binding' }
+      return parseRequest(jws, opened.claims, credential !== null) ?? { kind: 'disbelieved', reason: 'form' }
+    },
+    async signAnswer(request, verdict) {
+      const { nonce } = request
+      return answers.sign({ ...writeVerdict(verdict), nonce, request: await hashTextToHex(request.jws) })
+    },
+  }
+}
+
+function boundClient(client: ClientAddress): ClientAddress {
+  return { ...client, hostAddresses: client.hostAddresses.slice(0, HOST_ADDRESSES_MAX) }
+}
+
+/** @returns null unless a credential comes with a client, and a question without one does not. */
+function parseRequest(jws: string, claims: Claims, hasCredential: boolean): GenuineRequest | null {
+  const { nonce } = claims
+  if (typeof nonce !== 'string' || nonce.length < NONCE_BYTES || nonce.length > 64) return null
+  const client = parseClient(claims['client'])
+  if ((client !== null) !== hasCredential) return null
+  return { kind: 'genuine', client, nonce, jws }
+}
+
+function parseClient(value: unknown): ClientAddress | null {
+  if (!isObject(value)) return null
+  const { address, isDirectLoopback, hostAddresses } = value
+  if (!isCanonicalAddress(address) || typeof isDirectLoopback !== 'boolean') return null
+  if (!Array.isArray(hostAddresses) || hostAddresses.length > HOST_ADDRESSES_MAX) return null
+  const known: readonly unknown[] = hostAddresses
+  return known.every(isCanonicalAddress) ? { address, isDirectLoopback, hostAddresses: known } : null
+}
+
+function isCanonicalAddress(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 45 && parseAddress(value) === value
+}

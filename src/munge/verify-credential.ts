@@ -1,0 +1,143 @@
+/**
+ * The whole policy on one MUNGE credential, in order: its spelling, munged's own verdict, lifetime, purpose, host,
+ * user. Writes one decision to the operator's log; the credential itself goes nowhere but to munged.
+ */
+
+import type { ClientAddress, Log, MungeIdentity, MungeVerifier } from '../ports.ts'
+import { isDeniedUser } from '../principal.ts'
+import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
+import { parseCredentialString } from './credential-string.ts'
+import type { DecodeAnswer } from './frame.ts'
+import { isFromOrigin, type HostBinding } from './host-binding.ts'
+import type { Munged } from './munged-client.ts'
+import { judgeErrorNumber } from './munged-error.ts'
+
+export interface CredentialPolicy {
+  /** A credential that lives longer is refused: it could be used again after munged forgot it. */
+  readonly maxTtlSeconds: number
+  readonly minUid: number
+  readonly deniedUsers: ReadonlySet<string>
+  readonly hostBinding: HostBinding
+}
+
+/**
+ * The user name of a uid whose name leads back to the same uid; null: there is none.
+ * @throws Outage `names_unavailable`
+ */
+export type FindUserName = (uid: number) => Promise<string | null>
+
+export interface MungeVerifierParts {
+  readonly munged: Munged
+  readonly findUserName: FindUserName
+  readonly policy: CredentialPolicy
+  readonly log: Log
+}
+
+/** What is known of a credential so far, for the log. */
+interface Evidence {
+  digest: string | null
+  answer: DecodeAnswer | null
+  user: string | null
+}
+
+const SUPERUSER_UID = 0
+
+export function createMungeVerifier(parts: MungeVerifierParts): MungeVerifier {
+  async function verify(raw: string, client: ClientAddress): Promise<MungeIdentity | Refusal> {
+    const evidence: Evidence = { digest: null, answer: null, user: null }
+    try {
+      const verdict = await judge(parts, raw, client, evidence)
+      logDecision(parts.log, client, evidence, isRefusal(verdict) ? verdict.rule : null)
+      return verdict
+    } catch (error) {
+      logOutage(parts.log, client, evidence, error)
+      throw error
+    }
+  }
+
+  async function check(): Promise<void> {
+    await parts.munged.check()
+    await parts.findUserName(SUPERUSER_UID)
+  }
+
+  return { verify, check }
+}
+
+async function judge(
+  { munged, findUserName, policy }: MungeVerifierParts,
+  raw: string,
+  client: ClientAddress,
+  evidence: Evidence,
+): Promise<MungeIdentity | Refusal> {
+  const credential = await parseCredentialString(raw)
+  if (credential === null) return refuse('munge_malformed')
+  evidence.digest = credential.digest
+
+  const answer = await munged.decode(credential.text)
+  evidence.answer = answer
+  const refusal =
+    judgeErrorNumber(answer) ??
+    judgeLifetime(answer, policy.maxTtlSeconds) ??
+    judgePurpose(answer) ??
+    judgeOrigin(answer, policy.hostBinding, client) ??
+    (answer.uid < policy.minUid ? refuse('munge_uid_too_low') : null)
+  if (refusal !== null) return refusal
+
+  const user = await findUserName(answer.uid)
+  evidence.user = user
+  if (user === null) return refuse('munge_user_unknown')
+  if (isDeniedUser(policy.deniedUsers, user)) return refuse('munge_user_denied')
+  const expiresAt = answer.encodedAt + answer.ttlSeconds
+  return { user, uid: answer.uid, credentialDigest: credential.digest, expiresAt }
+}
+
+/** munged judges age by the credential's own TTL, which it caps; ours is compared with what was accepted. */
+function judgeLifetime(answer: DecodeAnswer, maxTtlSeconds: number): Refusal | null {
+  if (answer.ttlSeconds < 1 || answer.ttlSeconds > maxTtlSeconds) {
+    const description = `this credential lives ${answer.ttlSeconds} s; create it with: munge -n -t ${maxTtlSeconds}`
+    return refuse('munge_ttl_too_long', { description })
+  }
+  const ageSeconds = answer.decodedAt - answer.encodedAt
+  if (ageSeconds > maxTtlSeconds) return refuse('munge_expired')
+  return ageSeconds < -maxTtlSeconds ? refuse('munge_rewound') : null
+}
+
+/** A payload or a restriction means it was made for another service (Slurm's own RPCs): confused deputy. */
+function judgePurpose(answer: DecodeAnswer): Refusal | null {
+  if (answer.payloadLength !== 0) return refuse('munge_payload')
+  const isRestricted = answer.restrictedUid !== null || answer.restrictedGid !== null
+  return isRestricted ? refuse('munge_restricted') : null
+}
+
+/** The text names the address the client already knows, not the origin. */
+function judgeOrigin(answer: DecodeAnswer, binding: HostBinding, client: ClientAddress): Refusal | null {
+  if (isFromOrigin(binding, answer.originAddress, client)) return null
+  const description = `this credential was made on another host than ${client.address}, which sends it; create it where the request is sent from`
+  return refuse('munge_wrong_host', { description })
+}
+
+function logDecision(log: Log, client: ClientAddress, evidence: Evidence, rule: string | null): void {
+  log.write('audit', 'munge_decision', {
+    outcome: rule === null ? 'accepted' : 'refused',
+    rule,
+    ...describe(client, evidence),
+  })
+}
+
+function logOutage(log: Log, client: ClientAddress, evidence: Evidence, error: unknown): void {
+  const rule = error instanceof Outage ? error.rule : 'internal_error'
+  const detail = error instanceof Error ? error.message : String(error)
+  log.write('error', 'munge_decision', { outcome: 'outage', rule, detail, ...describe(client, evidence) })
+}
+
+/** A uid stands in answers to refused credentials too: who was turned away. */
+function describe(client: ClientAddress, { digest, answer, user }: Evidence): Record<string, unknown> {
+  return {
+    credential: digest?.slice(0, 16) ?? null,
+    uid: answer?.uid ?? null,
+    user,
+    client: client.address,
+    origin: answer?.originAddress ?? null,
+    ...(answer !== null && answer.errorNumber !== 0 && { munged: answer.errorText }),
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Turns a request's method and path into one operation of the route table, with the version resolved and every id in
+ * canonical form. Nothing of the client's path survives but these parts, so no later parser can read it differently.
+ */
+
+import { JOB_ID_MAX, JOB_PART_MAX, PATH_NAME_MAX_CHARACTERS } from './limits.ts'
+import type { Principal } from './principal.ts'
+import { refuse, type Refusal } from './refusal.ts'
+import { ROUTES, type Route } from './route-table.ts'
+
+/** A parsed slurmrestd call: which route, which version, which ids. Its query and body are not read yet. */
+export interface Operation {
+  readonly kind: 'operation'
+  readonly route: Route
+  /** The NN of v0.0.NN. */
+  readonly version: number
+  /** Values of the template's `{…}` parts, canonical. */
+  readonly ids: Readonly<Record<string, string>>
+}
+
+/**
+ * Path segments after decoding each once; repeated and trailing slashes are ignored, as slurmrestd does (measured).
+ * @param pathname of a parsed URL, base path removed.
+ * @returns null where a segment is not decodable text or hides a separator.
+ */
+export function parseSegments(pathname: string): readonly string[] | null {
+  const segments: string[] = []
+  for (const rawSegment of pathname.split('/')) {
+    if (rawSegment === '') continue
+    const segment = decodeSegment(rawSegment)
+    if (segment === null) return null
+    segments.push(segment)
+  }
+  return segments
+}
+
+/** @param versions served, ascending; `latest` is the last of them. */
+export function findOperation(
+  request: { readonly method: string; readonly segments: readonly string[] | null },
+  principal: Principal,
+  versions: readonly number[],
+): Operation | Refusal {
+  const { method } = request
+  const [area, versionText, ...rest] = request.segments ?? []
+  if (area === undefined || !AREAS.has(area) || versionText === undefined) return refuse('path_unknown')
+  const version = parseVersion(versionText, versions)
+  if (version === null) return refuse('version_not_served')
+
+  const routes = (ROUTES_BY_SHAPE.get(`${area}/${rest.length}`) ?? []).filter(
+    ({ route, parts }) => route.since <= version && version <= route.until && matches(parts, rest),
+  )
+  if (routes.length === 0) return refuse('path_unknown')
+  const found = routes.find(({ route }) => route.method === method)
+  if (found === undefined) {
+    return refuse('method_not_allowed', { allow: routes.map(({ route }) => route.method) })
+  }
+  // A token bound to one account names whole jobs only, never a task or component.
+  const isRestricted = principal.method === 'token' && principal.account !== null
+  const ids = readIds(found.parts, rest, isRestricted)
+  return ids === null ? refuse('path_id_malformed') : { kind: 'operation', route: found.route, version, ids }
+}
+
+/** The upstream path, rebuilt from parsed parts. */
+export function buildPath(operation: Operation): string {
+  const [area, ...parts] = operation.route.template.slice(1).split('/')
+  const filled = parts.map((part) =>
+    isPlaceholder(part) ? encodeURIComponent(operation.ids[part] ?? '') : part,
+  )
+  return `/${area ?? ''}/${formatVersion(operation.version)}/${filled.join('/')}`
+}
+
+export function formatVersion(version: number): string {
+  return `v0.0.${version}`
+}
+
+const AREAS: ReadonlySet<string> = new Set(['slurm', 'slurmdb', 'util'])
+
+interface RouteParts {
+  readonly route: Route
+  readonly parts: readonly string[]
+}
+
+/** By area and number of segments, such as `slurm/2`. */
+const ROUTES_BY_SHAPE: ReadonlyMap<string, readonly RouteParts[]> = groupRoutes()
+
+function groupRoutes(): Map<string, RouteParts[]> {
+  const groups = new Map<string, RouteParts[]>()
+  for (const route of ROUTES) {
+    const [area, ...parts] = route.template.slice(1).split('/')
+    const shape = `${area ?? ''}/${parts.length}`
+    groups.set(shape, [...(groups.get(shape) ?? []), { route, parts }])
+  }
+  return groups
+}
+
+function matches(parts: readonly string[], segments: readonly string[]): boolean {
+  return parts.every((part, index) => {
+    const segment = segments[index]
+    if (part === '{job_id}') return segment !== undefined && !JOB_LITERALS.has(segment)
+    return isPlaceholder(part) || part === segment
+  })
+}
+
+/** Siblings of `job/{job_id}`: `GET job/submit` is a wrong method, not a wrong id. */
+const JOB_LITERALS: ReadonlySet<string> = new Set(['submit', 'allocate'])
+
+function isPlaceholder(part: string): boolean {
+  return part.startsWith('{')
+}
+
+function readIds(
+  parts: readonly string[],
+  segments: readonly string[],
+  isRestricted: boolean,
+): Record<string, string> | null {
+  const ids: Record<string, string> = {}
+  for (const [index, part] of parts.entries()) {
+    if (!isPlaceholder(part)) continue
+    const segment = segments[index] ?? ''
+    if (!(part === '{job_id}' ? isJobId(segment, isRestricted) : isName(segment))) return null
+    ids[part] = segment
+  }
+  return ids
+}
+
+/**
+ * Decimal, no leading zero. slurmrestd reads `01`, `0x1`, `1e1`, `+1`, `1.batch` as some job too, not the same one in
+ * every version and for every method (measured): parser differential.
+ */
+export function isJobId(text: string, isRestricted: boolean): boolean {
+  const match = /^([1-9]\d{0,9})(?:[_+](0|[1-9]\d{0,9}))?$/.exec(text)
+  if (match === null || Number(match[1]) > JOB_ID_MAX) return false
+  return match[2] === undefined || (!isRestricted && Number(match[2]) <= JOB_PART_MAX)
+}
+
+/** Nodes, partitions, accounts, users, … as Slurm names them. */
+function isName(text: string): boolean {
+  return text.length <= PATH_NAME_MAX_CHARACTERS && /^[A-Za-z0-9_][A-Za-z0-9_.:@+-]*$/.test(text)
+}
+
+function parseVersion(text: string, versions: readonly number[]): number | null {
+  if (text === 'latest') return versions.at(-1) ?? null
+  const match = /^v0\.0\.([1-9]\d{0,2})$/.exec(text)
+  const version = match === null ? Number.NaN : Number(match[1])
+  return versions.includes(version) ? version : null
+}
+
+function decodeSegment(rawSegment: string): string | null {
+  try {
+    const segment = decodeURIComponent(rawSegment)
+    // A decoded separator or control character would be read differently by the next parser.
+    return /[/\\\u0000-\u001f\u007f]/.test(segment) ? null : segment
+  } catch {
+    return null
+  }
+}

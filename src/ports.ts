@@ -1,0 +1,113 @@
+/**
+ * What the runtime hands in: clock, randomness, the client's address, the token store, the verifier, slurmrestd.
+ * `src/` reads none of these by itself, so that the same code runs on Node and on workerd.
+ */
+
+import type { Refusal } from './refusal.ts'
+
+/** Unix time in milliseconds. */
+export type Clock = () => number
+
+/** `length` bytes from a cryptographic generator. */
+export type RandomBytes = (length: number) => Uint8Array
+
+/** A request's headers as they were received: repeated headers stand repeatedly where the runtime shows them. */
+export type RawHeaders = readonly (readonly [name: string, value: string])[]
+
+/** Where a request comes from, as host binding sees it. */
+export interface ClientAddress {
+  /** Canonical text: dotted IPv4, or RFC 5952 IPv6 without zone; IPv4-mapped IPv6 is given as IPv4. */
+  readonly address: string
+  /** A loopback connection straight to this gate's socket, not through a proxy: then `hostAddresses` may match too. */
+  readonly isDirectLoopback: boolean
+  /** Addresses of the host the gate runs on, canonical; filled only where `isDirectLoopback`. */
+  readonly hostAddresses: readonly string[]
+}
+
+/** The user a MUNGE credential was made by. */
+export interface MungeIdentity {
+  readonly user: string
+  readonly uid: number
+  /** SHA-256 of the credential's decoded bytes, lower-case hex: the key of a replay guard. */
+  readonly credentialDigest: string
+  /** Unix time in seconds after which munged itself refuses the credential as expired. */
+  readonly expiresAt: number
+}
+
+/** Decides on one MUNGE credential. A credential that was accepted once is used up. */
+export interface MungeVerifier {
+  /**
+   * @param credential untrusted: what followed the scheme.
+   * @throws Outage `verifier_unavailable`, `munged_unavailable`, `names_unavailable`: nobody said no, nobody said yes.
+   */
+  verify(credential: string, client: ClientAddress): Promise<MungeIdentity | Refusal>
+  /** @throws Outage when the verifier or its munged does not answer. */
+  check(): Promise<void>
+}
+
+/** One issued API token, as the store holds it. */
+export interface TokenRecord {
+  readonly id: string
+  readonly name: string
+  readonly slurmUser: string
+  readonly scopes: readonly string[]
+  readonly account: string | null
+  /** Unix seconds; null: never. */
+  readonly expiresAt: number | null
+  readonly revokedAt: number | null
+}
+
+/** Look-ups of API tokens. Never cached here. */
+export interface TokenStore {
+  /**
+   * @param digest SHA-256 of the presented token.
+   * @returns null: no such token.
+   * @throws Outage `token_store_unavailable`
+   */
+  findByDigest(digest: Uint8Array): Promise<TokenRecord | null>
+  /** @throws Outage `token_store_unavailable` when the store does not answer or its schema does not fit. */
+  check(): Promise<void>
+}
+
+/** Remembers accepted MUNGE credentials, so that a second verifier's munged cannot accept one again. */
+export interface ReplayGuard {
+  /**
+   * Atomic: of any number of concurrent calls with one digest exactly one gets true.
+   * @param expiresAt Unix seconds; kept at least 60 s longer.
+   * @throws Outage `replay_guard_unavailable`
+   */
+  claim(credentialDigest: string, expiresAt: number): Promise<boolean>
+}
+
+export interface UpstreamRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** Path and query, already canonical. */
+  readonly target: string
+  readonly headers: Readonly<Record<string, string>>
+  /** Sent whole with Content-Length; null: no body. */
+  readonly body: Uint8Array | null
+  /** Until the answer's head has arrived, and between two pieces of its body. Milliseconds. */
+  readonly timeoutMilliseconds: number
+  /** Called once when slurmrestd is done with the request: answered whole, failed, or cut off. */
+  readonly onEnd?: () => void
+}
+
+export interface UpstreamAnswer {
+  readonly status: number
+  readonly contentType: string | null
+  readonly contentLength: number | null
+  readonly body: ReadableStream<Uint8Array> | null
+}
+
+/** slurmrestd. Sends each request once: never retries. */
+export interface Upstream {
+  /** @throws Outage `upstream_unreachable`, `upstream_timeout` */
+  send(request: UpstreamRequest): Promise<UpstreamAnswer>
+}
+
+/** One JSON line on the operator's log. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+export interface Log {
+  /** `audit`: written whatever the operator's least level is. */
+  write(level: LogLevel | 'audit', event: string, fields: Readonly<Record<string, unknown>>): void
+}

@@ -1,0 +1,40 @@
+/** Whom a credential proved the caller to be. Built by the authenticators only. */
+
+/** Scopes of the first row are always open to tokens, those of the second with `ADMIN_SCOPES=on`. */
+export const PUBLIC_SCOPES = ['slurm:read', 'slurmdb:read', 'slurm:jobs:manage'] as const
+export const ADMIN_SCOPES = [
+  'slurm:nodes:manage',
+  'slurm:partitions:manage',
+  'slurm:reservations:manage',
+  'slurm:reconfigure',
+  'slurmdb:manage',
+] as const
+
+export type Scope = (typeof PUBLIC_SCOPES)[number] | (typeof ADMIN_SCOPES)[number]
+
+/** @param deniedUsers lower case. */
+export function isDeniedUser(deniedUsers: ReadonlySet<string>, user: string): boolean {
+  return deniedUsers.has(user.toLowerCase())
+}
+
+/** A caller on the cluster: may do whatever the user may in Slurm. */
+export interface MungePrincipal {
+  readonly method: 'munge'
+  readonly slurmUser: string
+  readonly uid: number
+}
+
+/** An API token: acts as its Slurm user, within its scopes and account. */
+export interface TokenPrincipal {
+  readonly method: 'token'
+  readonly slurmUser: string
+  readonly tokenId: string
+  readonly tokenName: string
+  readonly scopes: ReadonlySet<Scope>
+  /** The one Slurm account writes may target, lower case as Slurm compares it; null: not restricted. */
+  readonly account: string | null
+  /** Unix time in seconds; null: never. */
+  readonly expiresAt: number | null
+}
+
+export type Principal = MungePrincipal | TokenPrincipal

@@ -1,0 +1,48 @@
+/** The endpoints that need no credential: is the gate alive, is it ready, which versions does it serve. */
+
+import { answerJson, answerRefusal, answerText } from './answer.ts'
+import type { GateRequest } from './gate-request.ts'
+import { formatVersion } from './operation.ts'
+import type { Readiness } from './readiness.ts'
+import { refuse } from './refusal.ts'
+import type { VersionCatalog } from './version-catalog.ts'
+
+export interface PublicPathOptions {
+  readonly versions: VersionCatalog
+  readonly findReadiness: () => Promise<Readiness>
+}
+
+/**
+ * @returns null where the path is not public.
+ * @throws Outage `versions_unknown`
+ */
+export type AnswerPublicPath = (request: GateRequest) => Promise<Response | null>
+
+export function createPublicPaths({ versions, findReadiness }: PublicPathOptions): AnswerPublicPath {
+  const answers = new Map<string, (requestId: string) => Promise<Response>>([
+    ['ping', (id) => Promise.resolve(answerText(id, 'pong'))],
+    ['healthz', (id) => Promise.resolve(answerJson(id, { status: 'ok' }))],
+    ['readyz', async (id) => answerReadiness(id, await findReadiness())],
+    [
+      'meta/versions/supported',
+      async (id) => answerJson(id, (await versions.findVersions()).map(formatVersion)),
+    ],
+    [
+      'meta/versions/latest',
+      async (id) => answerText(id, formatVersion((await versions.findVersions()).at(-1) ?? 0)),
+    ],
+  ])
+
+  return async function answerPublicPath({ method, segments, requestId }) {
+    const answer = answers.get(segments?.join('/') ?? '')
+    if (answer === undefined) return null
+    if (method !== 'GET') return answerRefusal(requestId, refuse('method_not_allowed', { allow: ['GET'] }))
+    return answer(requestId)
+  }
+}
+
+function answerReadiness(requestId: string, readiness: Readiness): Response {
+  const status = readiness.isReady ? 'ready' : 'not ready'
+  const body = { status, dependencies: readiness.dependencies }
+  return answerJson(requestId, body, readiness.isReady ? 200 : 503)
+}

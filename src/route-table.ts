@@ -1,0 +1,288 @@
+/**
+ * The policy table: every slurmrestd route that the gate knows, since and until which API version it exists, what it
+ * does and what it asks of an API token. A route that is not listed here is closed to everybody.
+ * Source: the OpenAPI documents of Slurm 22.05, 24.11 and 26.05.
+ */
+
+import type { Scope } from './principal.ts'
+
+export type Method = 'GET' | 'POST' | 'DELETE'
+
+/**
+ * What an API token needs. `any`: no scope. `closed`: never open to a token.
+ * Not derived from the method: `GET reconfigure` and `GET requeue` change state.
+ */
+export type Access = Scope | 'any' | 'closed'
+
+export interface Route {
+  readonly method: Method
+  /** Without version: `/slurm/job/{job_id}`. Also the operation's name in logs. */
+  readonly template: string
+  /** The NN of v0.0.NN, both inclusive. */
+  readonly since: number
+  readonly until: number
+  readonly effect: 'read' | 'write'
+  readonly access: Access
+  /** Closed to tokens that are restricted to an account: configuration dumps. */
+  readonly unrestrictedOnly: boolean
+  /** Names slurmrestd documents for any version. A POST takes none: it would read them in place of its body. */
+  readonly query: readonly string[]
+  readonly takesBody: boolean
+}
+
+interface RouteOptions {
+  readonly query?: readonly string[]
+  readonly unrestrictedOnly?: boolean
+  readonly takesBody?: boolean
+}
+
+function route(
+  method: Method,
+  template: string,
+  since: number,
+  until: number,
+  effect: 'read' | 'write',
+  access: Access,
+  options: RouteOptions = {},
+): Route {
+  return {
+    method,
+    template,
+    since,
+    until,
+    effect,
+    access,
+    unrestrictedOnly: options.unrestrictedOnly ?? false,
+    query: options.query ?? [],
+    takesBody: options.takesBody ?? method === 'POST',
+  }
+}
+
+const ACCOUNTING_JOBS_QUERY = [
+  'account',
+  'association',
+  'cluster',
+  'constraints',
+  'cpus_max',
+  'cpus_min',
+  'disable_truncate_usage_time',
+  'disable_wait_for_result',
+  'disable_whole_hetjob',
+  'end_time',
+  'exit_code',
+  'format',
+  'group',
+  'groups',
+  'job_altered',
+  'job_name',
+  'job_started',
+  'node',
+  'nodes_max',
+  'nodes_min',
+  'partition',
+  'qos',
+  'reason',
+  'reservation',
+  'reservation_id',
+  'scheduled_by_backfill',
+  'scheduled_by_main',
+  'scheduled_on_submit',
+  'scheduler_unset',
+  'show_batch_script',
+  'show_duplicates',
+  'show_job_environment',
+  'skip_steps',
+  'start_time',
+  'state',
+  'step',
+  'submit_time',
+  'timelimit_max',
+  'timelimit_min',
+  'usage_time_as_submit_time',
+  'users',
+  'wckey',
+  'whole_hetjob',
+] as const
+const ACCOUNTS_QUERY = [
+  'DELETED',
+  'NoUsersAreCoords',
+  'UsersAreCoords',
+  'WithAssociations',
+  'WithCoordinators',
+  'description',
+  'with_assocs',
+  'with_coords',
+  'with_deleted',
+] as const
+const ASSOCIATIONS_QUERY = [
+  'Exclude limits from parents',
+  'Exclude parent id/name',
+  'Filter to only defaults',
+  'Include deleted associations',
+  'Include sub acct information',
+  'Include the raw QOS or delta_qos',
+  'Include usage',
+  'account',
+  'cluster',
+  'default_qos',
+  'format',
+  'id',
+  'only_defaults',
+  'parent_account',
+  'partition',
+  'qos',
+  'usage_end',
+  'usage_start',
+  'user',
+  'with_deleted',
+  'with_raw_qos',
+  'with_sub_accts',
+  'with_usage',
+  'without_parent_info',
+  'without_parent_limits',
+] as const
+const CLUSTERS_QUERY = [
+  'classification',
+  'cluster',
+  'federation',
+  'flags',
+  'format',
+  'rpc_version',
+  'usage_end',
+  'usage_start',
+  'with_deleted',
+  'with_usage',
+] as const
+const INSTANCES_QUERY = [
+  'cluster',
+  'extra',
+  'format',
+  'instance_id',
+  'instance_type',
+  'node_list',
+  'time_end',
+  'time_start',
+] as const
+const QOS_QUERY = [
+  'Include deleted QOS',
+  'description',
+  'format',
+  'id',
+  'name',
+  'preempt_mode',
+  'with_deleted',
+] as const
+const USERS_QUERY = [
+  'admin_level',
+  'default_account',
+  'default_wckey',
+  'with_assocs',
+  'with_coords',
+  'with_deleted',
+  'with_wckeys',
+  'without_defaults',
+] as const
+const WCKEYS_QUERY = [
+  'cluster',
+  'format',
+  'id',
+  'name',
+  'only_defaults',
+  'usage_end',
+  'usage_start',
+  'user',
+  'with_deleted',
+  'with_usage',
+] as const
+
+export const ROUTES: readonly Route[] = [
+  route('GET', '/slurm/conf', 45, 45, 'read', 'slurm:read', {
+    query: ['update_time'],
+    unrestrictedOnly: true,
+  }),
+  route('GET', '/slurm/diag', 36, 45, 'read', 'slurm:read'),
+  route('POST', '/slurm/job/allocate', 41, 45, 'write', 'closed'),
+  route('POST', '/slurm/job/submit', 36, 45, 'write', 'slurm:jobs:manage'),
+  route('DELETE', '/slurm/job/{job_id}', 36, 45, 'write', 'slurm:jobs:manage', {
+    query: ['flags', 'signal'],
+  }),
+  route('GET', '/slurm/job/{job_id}', 36, 45, 'read', 'slurm:read', { query: ['flags', 'update_time'] }),
+  route('POST', '/slurm/job/{job_id}', 36, 45, 'write', 'slurm:jobs:manage'),
+  route('GET', '/slurm/job/{job_id}/requeue', 45, 45, 'write', 'slurm:jobs:manage', {
+    query: ['Hold', 'Incomplete', 'SpecialExit'],
+  }),
+  route('DELETE', '/slurm/jobs', 40, 45, 'write', 'slurm:jobs:manage', { takesBody: true }),
+  route('GET', '/slurm/jobs', 36, 45, 'read', 'slurm:read', { query: ['flags', 'update_time'] }),
+  route('POST', '/slurm/jobs/requeue', 45, 45, 'write', 'slurm:jobs:manage'),
+  route('GET', '/slurm/jobs/state', 40, 45, 'read', 'slurm:read', { query: ['job_id'] }),
+  route('GET', '/slurm/licenses', 38, 45, 'read', 'slurm:read'),
+  route('POST', '/slurm/new/node', 44, 45, 'write', 'slurm:nodes:manage'),
+  route('DELETE', '/slurm/node/{name}', 39, 45, 'write', 'slurm:nodes:manage'),
+  route('GET', '/slurm/node/{name}', 36, 45, 'read', 'slurm:read', { query: ['flags', 'update_time'] }),
+  route('POST', '/slurm/node/{name}', 39, 45, 'write', 'slurm:nodes:manage'),
+  route('GET', '/slurm/nodes', 36, 45, 'read', 'slurm:read', { query: ['flags', 'update_time'] }),
+  route('POST', '/slurm/nodes', 40, 45, 'write', 'slurm:nodes:manage'),
+  route('DELETE', '/slurm/partition/{name}', 45, 45, 'write', 'slurm:partitions:manage'),
+  route('GET', '/slurm/partition/{name}', 36, 45, 'read', 'slurm:read', { query: ['flags', 'update_time'] }),
+  route('GET', '/slurm/partitions', 36, 45, 'read', 'slurm:read', { query: ['flags', 'update_time'] }),
+  route('POST', '/slurm/partitions', 45, 45, 'write', 'slurm:partitions:manage'),
+  route('GET', '/slurm/ping', 36, 45, 'read', 'slurm:read'),
+  route('GET', '/slurm/reconfigure', 40, 45, 'write', 'slurm:reconfigure'),
+  route('POST', '/slurm/reservation', 43, 45, 'write', 'slurm:reservations:manage'),
+  route('DELETE', '/slurm/reservation/{name}', 42, 45, 'write', 'slurm:reservations:manage'),
+  route('GET', '/slurm/reservation/{name}', 37, 45, 'read', 'slurm:read', { query: ['update_time'] }),
+  route('GET', '/slurm/reservations', 37, 45, 'read', 'slurm:read', { query: ['update_time'] }),
+  route('POST', '/slurm/reservations', 43, 45, 'write', 'slurm:reservations:manage'),
+  route('GET', '/slurm/resources/{job_id}', 44, 45, 'read', 'slurm:read'),
+  route('GET', '/slurm/shares', 40, 45, 'read', 'slurm:read', { query: ['accounts', 'users'] }),
+  route('DELETE', '/slurmdb/account/{name}', 36, 45, 'write', 'slurmdb:manage'),
+  route('GET', '/slurmdb/account/{name}', 36, 45, 'read', 'slurmdb:read', {
+    query: ['with_assocs', 'with_coords', 'with_deleted'],
+  }),
+  route('GET', '/slurmdb/accounts', 36, 45, 'read', 'slurmdb:read', { query: ACCOUNTS_QUERY }),
+  route('POST', '/slurmdb/accounts', 36, 45, 'write', 'slurmdb:manage'),
+  route('POST', '/slurmdb/accounts_association', 40, 45, 'write', 'slurmdb:manage'),
+  route('DELETE', '/slurmdb/association', 36, 45, 'write', 'slurmdb:manage', { query: ASSOCIATIONS_QUERY }),
+  route('GET', '/slurmdb/association', 36, 45, 'read', 'slurmdb:read', { query: ASSOCIATIONS_QUERY }),
+  route('DELETE', '/slurmdb/associations', 38, 45, 'write', 'slurmdb:manage', { query: ASSOCIATIONS_QUERY }),
+  route('GET', '/slurmdb/associations', 36, 45, 'read', 'slurmdb:read', { query: ASSOCIATIONS_QUERY }),
+  route('POST', '/slurmdb/associations', 37, 45, 'write', 'slurmdb:manage'),
+  route('DELETE', '/slurmdb/cluster/{name}', 36, 45, 'write', 'slurmdb:manage', { query: CLUSTERS_QUERY }),
+  route('GET', '/slurmdb/cluster/{name}', 36, 45, 'read', 'slurmdb:read', { query: CLUSTERS_QUERY }),
+  route('GET', '/slurmdb/clusters', 36, 45, 'read', 'slurmdb:read', { query: ['update_time'] }),
+  route('POST', '/slurmdb/clusters', 36, 45, 'write', 'slurmdb:manage'),
+  route('GET', '/slurmdb/conf', 45, 45, 'read', 'slurmdb:read', { unrestrictedOnly: true }),
+  route('GET', '/slurmdb/config', 36, 45, 'read', 'slurmdb:read', { unrestrictedOnly: true }),
+  route('POST', '/slurmdb/config', 36, 45, 'write', 'slurmdb:manage'),
+  route('GET', '/slurmdb/diag', 36, 45, 'read', 'slurmdb:read'),
+  route('GET', '/slurmdb/instance', 40, 45, 'read', 'slurmdb:read', { query: INSTANCES_QUERY }),
+  route('GET', '/slurmdb/instances', 40, 45, 'read', 'slurmdb:read', { query: INSTANCES_QUERY }),
+  route('GET', '/slurmdb/job/{job_id}', 36, 45, 'read', 'slurmdb:read'),
+  route('POST', '/slurmdb/job/{job_id}', 44, 45, 'write', 'closed'),
+  route('GET', '/slurmdb/jobs', 36, 45, 'read', 'slurmdb:read', { query: ACCOUNTING_JOBS_QUERY }),
+  route('POST', '/slurmdb/jobs', 44, 45, 'write', 'closed'),
+  route('GET', '/slurmdb/ping', 42, 45, 'read', 'slurmdb:read'),
+  route('GET', '/slurmdb/qos', 36, 45, 'read', 'slurmdb:read', { query: QOS_QUERY }),
+  route('POST', '/slurmdb/qos', 38, 45, 'write', 'slurmdb:manage'),
+  route('DELETE', '/slurmdb/qos/{name}', 36, 45, 'write', 'slurmdb:manage'),
+  route('GET', '/slurmdb/qos/{name}', 36, 45, 'read', 'slurmdb:read', { query: ['with_deleted'] }),
+  route('GET', '/slurmdb/tres', 36, 45, 'read', 'slurmdb:read'),
+  route('POST', '/slurmdb/tres', 36, 45, 'write', 'slurmdb:manage'),
+  route('DELETE', '/slurmdb/user/{name}', 36, 45, 'write', 'slurmdb:manage'),
+  route('GET', '/slurmdb/user/{name}', 36, 45, 'read', 'slurmdb:read', {
+    query: ['with_assocs', 'with_coords', 'with_deleted', 'with_wckeys'],
+  }),
+  route('GET', '/slurmdb/users', 36, 45, 'read', 'slurmdb:read', { query: USERS_QUERY }),
+  route('POST', '/slurmdb/users', 36, 45, 'write', 'slurmdb:manage'),
+  route('POST', '/slurmdb/users_association', 40, 45, 'write', 'slurmdb:manage'),
+  route('DELETE', '/slurmdb/wckey/{name}', 36, 45, 'write', 'slurmdb:manage'),
+  route('GET', '/slurmdb/wckey/{name}', 36, 45, 'read', 'slurmdb:read'),
+  route('GET', '/slurmdb/wckeys', 36, 45, 'read', 'slurmdb:read', { query: WCKEYS_QUERY }),
+  route('POST', '/slurmdb/wckeys', 36, 45, 'write', 'slurmdb:manage'),
+  route('POST', '/util/hostlist', 44, 45, 'read', 'any'),
+  route('POST', '/util/hostnames', 44, 45, 'read', 'any'),
+]
+
+/** The NN of the oldest and newest v0.0.NN in the table. Other versions of a daemon are not served. */
+export const OLDEST_VERSION = 36
+export const NEWEST_VERSION = 45

@@ -1,0 +1,272 @@
+/**
+ * The gateway's settings, from an environment. Every bad or missing value is reported, all at once, by name and never
+ * by value. Knows what each runtime can do; opens nothing.
+ */
+
+import type { ClientAddressSettings, ClientAddressSource } from './client-address.ts'
+import {
+  readChoice,
+  readInteger,
+  readList,
+  readLogLevel,
+  readRequiredText,
+  readText,
+  readUrl,
+  readYesNo,
+  type Environment,
+} from './environment.ts'
+import { parseAddressRange } from './ip-address.ts'
+import { isLoopbackHost, readListener, type Listener } from './listener-settings.ts'
+import type { ExchangeKeys } from './munge/exchange.ts'
+import {
+  MUNGE_POLICY_NAMES,
+  parseMungePolicy,
+  readDeniedUsers,
+  readExchangeKeys,
+  type MungePolicy,
+} from './munge/verifier-settings.ts'
+import type { LogLevel } from './ports.ts'
+import { NEWEST_VERSION, OLDEST_VERSION } from './route-table.ts'
+import { readSlurmKey, type ReadKeyFile } from './slurm-key-settings.ts'
+import type { SlurmKey } from './slurm-token.ts'
+import { isDatabaseUrl } from './tokens/database.ts'
+
+export type RuntimeName = 'node' | 'workerd'
+
+export type MungeSettings =
+  | { readonly mode: 'off' }
+  | { readonly mode: 'local'; readonly policy: MungePolicy }
+  | { readonly mode: 'remote'; readonly url: URL; readonly keys: ExchangeKeys }
+
+export type SlurmrestdAddress =
+  { readonly kind: 'url'; readonly url: URL } | { readonly kind: 'unix'; readonly path: string }
+
+export interface GatewaySettings {
+  readonly databaseUrl: string
+  readonly slurmrestd: SlurmrestdAddress
+  readonly slurmKey: SlurmKey
+  readonly slurmTokenLifespanSeconds: number
+  readonly deniedUsers: ReadonlySet<string>
+  readonly versions: 'auto' | readonly number[]
+  readonly munge: MungeSettings
+  readonly replayGuard: 'postgres' | 'local'
+  readonly clientAddress: ClientAddressSettings
+  readonly bearerUserNames: ReadonlySet<string>
+  readonly areAdminScopesOn: boolean
+  /** null on Workers: the platform listens. */
+  readonly listener: Listener | UnixListener | null
+  readonly basePath: string
+  readonly bodyMaxBytes: number
+  readonly upstreamTimeoutMilliseconds: number
+  readonly upstreamMaxConcurrency: number
+  readonly logLevel: LogLevel
+}
+
+export interface UnixListener {
+  readonly unixPath: string
+}
+
+export interface SettingsSource {
+  readonly env: Environment
+  readonly runtime: RuntimeName
+  /** null: the runtime has no files. */
+  readonly readKeyFile: ReadKeyFile | null
+}
+
+/** @returns the settings, or all problems. */
+export function parseGatewaySettings(
+  source: SettingsSource,
+): GatewaySettings | { readonly problems: readonly string[] } {
+  const { env, runtime } = source
+  const problems: string[] = []
+  const listener = readGatewayListener(env, runtime, problems)
+  const slurmrestd = readSlurmrestd(source, problems)
+  const slurmKey = readSlurmKey(source, problems)
+  const settings = {
+    databaseUrl: readDatabaseUrl(env, problems),
+    slurmTokenLifespanSeconds: readInteger(
+      env,
+      'SLURM_JWT_LIFESPAN_SECONDS',
+      { default: 120, min: 30, max: 600 },
+      problems,
+    ),
+    deniedUsers: readDeniedUsers(env, problems),
+    versions: readVersionSetting(env, problems),
+    munge: readMunge(source, listener, problems),
+    replayGuard: readReplayGuard(env, runtime, problems),
+    clientAddress: readClientAddress(env, runtime, problems),
+    bearerUserNames: new Set(
+      readList(env, 'BEARER_USER_NAMES', { default: ['palmapi_bearer'], item: USER_NAME }, problems),
+    ),
+    areAdminScopesOn: readAdminScopes(env, runtime, problems),
+    listener,
+    basePath: readBasePath(env, problems),
+    bodyMaxBytes: readInteger(
+      env,
+      'REQUEST_BODY_MAX_BYTES',
+      { default: 8 * MIB, min: 1024, max: 50 * MIB },
+      problems,
+    ),
+    upstreamTimeoutMilliseconds:
+      1000 * readInteger(env, 'UPSTREAM_TIMEOUT_SECONDS', { default: 60, min: 1, max: 3600 }, problems),
+    // About 124 connections stall slurmrestd (measured).
+    upstreamMaxConcurrency: readInteger(
+      env,
+      'UPSTREAM_MAX_CONCURRENCY',
+      { default: 16, min: 1, max: 100 },
+      problems,
+    ),
+    logLevel: readLogLevel(env, problems),
+  }
+  if (problems.length > 0 || slurmrestd === null || slurmKey === null) {
+    return { problems: [...new Set(problems)] }
+  }
+  return { ...settings, slurmrestd, slurmKey }
+}
+
+const MIB = 1024 * 1024
+const USER_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.@$+-]{0,254}$/
+
+function readDatabaseUrl(env: Environment, problems: string[]): string {
+  const url = readRequiredText(env, 'DATABASE_URL', problems)
+  if (url !== '' && !isDatabaseUrl(url)) problems.push('DATABASE_URL must be a postgres:// URL')
+  return url
+}
+
+function readSlurmrestd({ env, runtime }: SettingsSource, problems: string[]): SlurmrestdAddress | null {
+  const text = readRequiredText(env, 'SLURMRESTD_URL', problems)
+  if (text === '') return null
+  if (text.startsWith('unix:')) {
+    const path = text.slice('unix:'.length)
+    if (runtime === 'node' && path.startsWith('/')) return { kind: 'unix', path }
+    problems.push('SLURMRESTD_URL as unix:/path needs an absolute path, and Node')
+    return null
+  }
+  const url = readUrl(env, 'SLURMRESTD_URL', { protocols: ['http:', 'https:'] }, problems)
+  if (url === null) return null
+  if (url.pathname !== '/') problems.push('SLURMRESTD_URL may not have a path')
+  requireConfidential(env, 'SLURMRESTD_URL', url, runtime, problems)
+  return { kind: 'url', url }
+}
+
+/** Slurm tokens and MUNGE credentials travel on these connections. */
+function requireConfidential(
+  env: Environment,
+  name: string,
+  url: URL,
+  runtime: RuntimeName,
+  problems: string[],
+): void {
+  if (url.protocol === 'https:' || isLoopbackHost(url.hostname.replace(/^\[|\]$/g, ''))) return
+  if (runtime === 'workerd') problems.push(`${name} must be https`)
+  else if (!readYesNo(env, 'ALLOW_PLAINTEXT', [])) {
+    problems.push(`${name} is plaintext and not loopback: use https, or ALLOW_PLAINTEXT=yes`)
+  }
+}
+
+function readVersionSetting(env: Environment, problems: string[]): 'auto' | readonly number[] {
+  if (readText(env, 'SLURM_API_VERSIONS', { default: 'auto' }) === 'auto') return 'auto'
+  const list = readList(env, 'SLURM_API_VERSIONS', { default: [], item: /^v0\.0\.[1-9]\d{0,2}$/ }, problems)
+  const versions = list.map((version) => Number(version.slice('v0.0.'.length)))
+  if (versions.some((version) => version < OLDEST_VERSION || version > NEWEST_VERSION)) {
+    problems.push(`SLURM_API_VERSIONS may list v0.0.${OLDEST_VERSION} to v0.0.${NEWEST_VERSION}`)
+  }
+  return [...new Set(versions)].sort((a, b) => a - b)
+}
+
+function readMunge(
+  { env, runtime }: SettingsSource,
+  listener: Listener | UnixListener | null,
+  problems: string[],
+): MungeSettings {
+  const url = readUrl(env, 'MUNGE_VERIFIER_URL', { protocols: ['http:', 'https:'] }, problems)
+  const byDefault = url !== null ? 'remote' : runtime === 'node' ? 'local' : 'off'
+  const choices = ['remote', 'local', 'off'] as const
+  const mode = readChoice(env, 'MUNGE_MODE', { default: byDefault, choices }, problems)
+  if (mode === 'off') {
+    if (url !== null) problems.push('MUNGE_VERIFIER_URL is set, and MUNGE_MODE=off: which of them is meant?')
+    return { mode }
+  }
+  if (mode === 'local') {
+    if (runtime === 'workerd') problems.push('MUNGE_MODE=local needs Node: use remote or off')
+    const isListenerLoopback = listener !== null && ('unixPath' in listener || listener.isLoopback)
+    return { mode, policy: parseMungePolicy(env, { isListenerLoopback }, problems) }
+  }
+  for (const name of MUNGE_POLICY_NAMES) {
+    if (readText(env, name) !== null)
+      problems.push(`${name} belongs to the verifier, which is remote: set it there`)
+  }
+  const keys = readExchangeKeys(env, problems)
+  if (url === null) {
+    problems.push('MUNGE_VERIFIER_URL is required with MUNGE_MODE=remote')
+    return { mode: 'off' }
+  }
+  requireConfidential(env, 'MUNGE_VERIFIER_URL', url, runtime, problems)
+  return { mode, url, keys }
+}
+
+function readReplayGuard(env: Environment, runtime: RuntimeName, problems: string[]): 'postgres' | 'local' {
+  const choices = ['postgres', 'local'] as const
+  const guard = readChoice(env, 'REPLAY_GUARD', { default: 'postgres', choices }, problems)
+  if (guard === 'local' && runtime === 'workerd') {
+    problems.push('REPLAY_GUARD=local needs Node: Workers share no memory')
+  }
+  return guard
+}
+
+function readClientAddress(
+  env: Environment,
+  runtime: RuntimeName,
+  problems: string[],
+): ClientAddressSettings {
+  const choices: readonly ClientAddressSource[] =
+    runtime === 'node'
+      ? ['socket', 'x-forwarded-for', 'cf-connecting-ip', 'none']
+      : ['cf-connecting-ip', 'none']
+  const byDefault = runtime === 'node' ? 'socket' : 'none'
+  const source = readChoice(env, 'CLIENT_ADDRESS_FROM', { default: byDefault, choices }, problems)
+  const trustedProxies = readList(env, 'TRUSTED_PROXIES', { default: [] }, problems).flatMap((text) => {
+    const range = parseAddressRange(text)
+    if (range === null) problems.push('TRUSTED_PROXIES must be a comma list of addresses or CIDR ranges')
+    if (/\/0+$/.test(text)) problems.push('TRUSTED_PROXIES may not trust every address')
+    return range ?? []
+  })
+  const needsProxies = runtime === 'node' && (source === 'x-forwarded-for' || source === 'cf-connecting-ip')
+  if (needsProxies && trustedProxies.length === 0) {
+    problems.push(`TRUSTED_PROXIES is required with CLIENT_ADDRESS_FROM=${source}`)
+  }
+  return { source, trustedProxies }
+}
+
+function readAdminScopes(env: Environment, runtime: RuntimeName, problems: string[]): boolean {
+  const isOn = readChoice(env, 'ADMIN_SCOPES', { default: 'off', choices: ['off', 'on'] }, problems) === 'on'
+  if (isOn && runtime === 'workerd') problems.push('ADMIN_SCOPES=on is refused on Workers')
+  return isOn
+}
+
+function readGatewayListener(
+  env: Environment,
+  runtime: RuntimeName,
+  problems: string[],
+): Listener | UnixListener | null {
+  if (runtime === 'workerd') return null
+  const host = readText(env, 'HOST', { default: '127.0.0.1' })
+  if (!host.startsWith('unix:')) {
+    return readListener(env, { host: 'HOST', port: 'PORT', defaultPort: 8080 }, problems)
+  }
+  const unixPath = host.slice('unix:'.length)
+  if (!unixPath.startsWith('/')) problems.push('HOST as unix:/path needs an absolute path')
+  return { unixPath }
+}
+
+/** @returns `/`, or `/a/b` without a slash at the end. */
+function readBasePath(env: Environment, problems: string[]): string {
+  const path = readText(env, 'PUBLIC_BASE_PATH', { default: '/' })
+  if (
+    !/^(\/[A-Za-z0-9._~-]+)*\/?$/.test(path) ||
+    path.split('/').some((part) => part === '.' || part === '..')
+  ) {
+    problems.push('PUBLIC_BASE_PATH must be a plain path such as /slurm-api')
+  }
+  return path.replace(/\/$/, '') || '/'
+}

@@ -1,0 +1,125 @@
+/**
+ * Remembers the digests of accepted MUNGE credentials. munged refuses a replay by itself, but only one it has decoded
+ * itself: with a second munged or verifier, a credential could be used once on each (replay).
+ */
+
+import { inArray, lt, sql } from 'drizzle-orm'
+import type { Clock, Log, ReplayGuard } from '../ports.ts'
+import { Outage } from '../refusal.ts'
+import { describeDatabaseError } from './database-error.ts'
+import type { Database } from './database.ts'
+import { mungeReplays } from './schema.ts'
+
+/** How long a digest is kept after the credential's own end: clocks differ. */
+const KEEP_LONGER_SECONDS = 60
+const CLEANUP_INTERVAL_MILLISECONDS = 60_000
+/** A cleanup never holds locks for long. */
+const CLEANUP_ROWS_MAX = 5_000
+const DIGEST_HEX = /^[0-9a-f]{64}$/
+
+/** When old rows were last removed. Plain data: on Workers it may outlive the request that owns the database. */
+export interface CleanupSchedule {
+  /** Unix milliseconds. */
+  lastStartedAt: number
+}
+
+export interface PostgresReplayGuardOptions {
+  readonly clock: Clock
+  readonly log: Log
+  /** Default: a new one, right where the guard lives as long as the process. */
+  readonly schedule?: CleanupSchedule
+  /** Takes work that may end after the answer was sent: `waitUntil` on Workers. Default: just let it run. */
+  readonly defer?: (work: Promise<void>) => void
+}
+
+/** One guard for all gates that share a database. */
+export function createPostgresReplayGuard(db: Database, options: PostgresReplayGuardOptions): ReplayGuard {
+  const { clock, log, defer } = options
+  const schedule = options.schedule ?? { lastStartedAt: Number.NEGATIVE_INFINITY }
+
+  const startCleanup = (): void => {
+    if (clock() - schedule.lastStartedAt < CLEANUP_INTERVAL_MILLISECONDS) return
+    schedule.lastStartedAt = clock()
+    const work = removeOldRows(db).catch((error: unknown) => {
+      log.write('warn', 'replay_cleanup_failed', { detail: describeDatabaseError(error) })
+    })
+    defer?.(work)
+  }
+
+  return {
+    async claim(credentialDigest, expiresAt) {
+      const isFirst = await insertDigest(db, parseDigest(credentialDigest), expiresAt)
+      startCleanup()
+      return isFirst
+    },
+  }
+}
+
+/** Atomic by the primary key: of concurrent inserts of one digest, one returns a row. */
+async function insertDigest(db: Database, digest: Uint8Array, expiresAt: number): Promise<boolean> {
+  const keepUntil = sql`greatest(to_timestamp(${expiresAt}::double precision), now()) + ${KEEP_LONGER_SECONDS}::int * interval '1 second'`
+  try {
+    const rows = await db.query((drizzle) =>
+      drizzle
+        .insert(mungeReplays)
+        .values({ credentialDigest: digest, keepUntil })
+        .onConflictDoNothing()
+        .returning({ isFirst: sql`true` }),
+    )
+    return rows.length === 1
+  } catch (error) {
+    throw new Outage('replay_guard_unavailable', describeDatabaseError(error))
+  }
+}
+
+async function removeOldRows(db: Database): Promise<void> {
+  await db.query((drizzle) => {
+    const old = drizzle
+      .select({ credentialDigest: mungeReplays.credentialDigest })
+      .from(mungeReplays)
+      .where(lt(mungeReplays.keepUntil, sql`now()`))
+      .limit(CLEANUP_ROWS_MAX)
+    return drizzle.delete(mungeReplays).where(inArray(mungeReplays.credentialDigest, old))
+  })
+}
+
+export interface LocalReplayGuardOptions {
+  /** Digests remembered at most. Default 100,000: about 1,500 credentials each second for their 65 s. */
+  readonly entriesMax?: number
+}
+
+/** A guard within one process: a promise that this gate's verifier is the only one. */
+export function createLocalReplayGuard(clock: Clock, options: LocalReplayGuardOptions = {}): ReplayGuard {
+  const entriesMax = options.entriesMax ?? 100_000
+  const keepUntilSeconds = new Map<string, number>()
+
+  const removeOld = (nowSeconds: number): void => {
+    for (const [digest, keepUntil] of keepUntilSeconds) {
+      if (keepUntil < nowSeconds) keepUntilSeconds.delete(digest)
+    }
+  }
+
+  return {
+    claim(credentialDigest, expiresAt) {
+      parseDigest(credentialDigest)
+      if (keepUntilSeconds.has(credentialDigest)) return Promise.resolve(false)
+      const nowSeconds = clock() / 1000
+      if (keepUntilSeconds.size >= entriesMax) removeOld(nowSeconds)
+      if (keepUntilSeconds.size >= entriesMax) {
+        return Promise.reject(
+          new Outage('replay_guard_unavailable', `${entriesMax} credentials are remembered`),
+        )
+      }
+      keepUntilSeconds.set(credentialDigest, Math.max(expiresAt, nowSeconds) + KEEP_LONGER_SECONDS)
+      return Promise.resolve(true)
+    },
+  }
+}
+
+/** @throws TypeError: a bug of the caller, not a refusal. */
+function parseDigest(hex: string): Uint8Array {
+  if (!DIGEST_HEX.test(hex)) throw new TypeError('a credential digest is 64 lower-case hexadecimal digits')
+  return Uint8Array.from({ length: 32 }, (_, index) =>
+    Number.parseInt(hex.slice(2 * index, 2 * index + 2), 16),
+  )
+}

@@ -1,0 +1,72 @@
+/**
+ * The tables of the token store. The rules stand here a second time, as constraints: a row that breaks one cannot be
+ * written, by whatever means. Change this file and add a migration (`migrations/`), never edit an old one.
+ */
+
+import { sql } from 'drizzle-orm'
+import { check, customType, index, integer, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+
+const bytea = customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => 'bytea' })
+
+/** Issued API tokens. Holds digests, never a token. */
+export const apiTokens = pgTable(
+  'api_tokens',
+  {
+    id: text('id').primaryKey(),
+    name: text('name').notNull(),
+    slurmUser: text('slurm_user').notNull(),
+    /** SHA-256 of the token. */
+    digest: bytea('digest').notNull().unique('api_tokens_digest_unique'),
+    scopes: text('scopes').array().notNull(),
+    /** The one Slurm account writes may target; null: any. */
+    account: text('account'),
+    format: text('format').notNull(),
+    createdAt: timestamp('created_at', { withTimezone: true }).notNull(),
+    /** Null: never. */
+    expiresAt: timestamp('expires_at', { withTimezone: true }),
+    revokedAt: timestamp('revoked_at', { withTimezone: true }),
+    issuedBy: text('issued_by').notNull(),
+    policyVersion: integer('policy_version').notNull().default(1),
+  },
+  (table) => [
+    check('api_tokens_id_form', sql`${table.id} ~ '^tok_[a-z2-7]{16}$'`),
+    check('api_tokens_name_length', sql`char_length(${table.name}) between 1 and 100`),
+    check('api_tokens_slurm_user_form', sql`${table.slurmUser} ~ '^[A-Za-z_][A-Za-z0-9_.-]{0,63}$'`),
+    check('api_tokens_digest_length', sql`octet_length(${table.digest}) = 32`),
+    check(
+      'api_tokens_scopes_present',
+      sql`cardinality(${table.scopes}) > 0 and array_position(${table.scopes}, null) is null`,
+    ),
+    check(
+      'api_tokens_account_form',
+      sql`${table.account} is null or (${table.account} <> '' and ${table.account} = lower(${table.account}))`,
+    ),
+    // Administrator's scopes are not confined to an account, so a token with an account may not carry them.
+    check(
+      'api_tokens_account_scopes',
+      sql`${table.account} is null or ${table.scopes} <@ array['slurm:read', 'slurmdb:read', 'slurm:jobs:manage']`,
+    ),
+    check('api_tokens_format_known', sql`${table.format} in ('opaque', 'jwt', 'imported')`),
+    check(
+      'api_tokens_expiry_later',
+      sql`${table.expiresAt} is null or ${table.expiresAt} > ${table.createdAt}`,
+    ),
+    check('api_tokens_issuer_present', sql`${table.issuedBy} <> ''`),
+  ],
+)
+
+/** MUNGE credentials that were accepted. A digest stands here until munged itself would refuse the credential. */
+export const mungeReplays = pgTable(
+  'munge_replays',
+  {
+    credentialDigest: bytea('credential_digest').primaryKey(),
+    keepUntil: timestamp('keep_until', { withTimezone: true }).notNull(),
+  },
+  (table) => [
+    index('munge_replays_keep_until').on(table.keepUntil),
+    check('munge_replays_digest_length', sql`octet_length(${table.credentialDigest}) = 32`),
+  ],
+)
+
+/** The newest migration this code needs. A test holds it to `migrations/meta/_journal.json`. */
+export const REQUIRED_MIGRATION = { tag: '0000_api_tokens', when: 1_795_442_081_267 } as const

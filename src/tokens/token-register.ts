@@ -1,0 +1,76 @@
+/** The operator's view of issued tokens: list, look at, revoke. Never reads a digest. */
+
+import { and, desc, eq, isNull } from 'drizzle-orm'
+import type { Clock } from '../ports.ts'
+import type { Database } from './database.ts'
+import { apiTokens } from './schema.ts'
+
+export interface RegisteredToken {
+  readonly id: string
+  readonly name: string
+  readonly slurmUser: string
+  readonly scopes: readonly string[]
+  readonly account: string | null
+  readonly format: string
+  readonly createdAt: Date
+  readonly expiresAt: Date | null
+  readonly revokedAt: Date | null
+  readonly issuedBy: string
+}
+
+export type TokenState = 'active' | 'expired' | 'revoked'
+
+/** Every column but the digest. */
+const COLUMNS = {
+  id: apiTokens.id,
+  name: apiTokens.name,
+  slurmUser: apiTokens.slurmUser,
+  scopes: apiTokens.scopes,
+  account: apiTokens.account,
+  format: apiTokens.format,
+  createdAt: apiTokens.createdAt,
+  expiresAt: apiTokens.expiresAt,
+  revokedAt: apiTokens.revokedAt,
+  issuedBy: apiTokens.issuedBy,
+} as const
+
+/** Newest first. */
+export async function listTokens(db: Database): Promise<readonly RegisteredToken[]> {
+  return await db.query((drizzle) =>
+    drizzle.select(COLUMNS).from(apiTokens).orderBy(desc(apiTokens.createdAt), apiTokens.id),
+  )
+}
+
+/** @returns null: no such token. */
+export async function findToken(db: Database, id: string): Promise<RegisteredToken | null> {
+  const [row] = await db.query((drizzle) =>
+    drizzle.select(COLUMNS).from(apiTokens).where(eq(apiTokens.id, id)),
+  )
+  return row ?? null
+}
+
+/**
+ * Ends a token from the next look-up on. A token that was revoked before keeps its first date.
+ *
+ * @returns `unknown` when there is no such token.
+ */
+export async function revokeToken(
+  db: Database,
+  id: string,
+  clock: Clock,
+): Promise<'revoked' | 'revoked-before' | 'unknown'> {
+  const changed = await db.query((drizzle) =>
+    drizzle
+      .update(apiTokens)
+      .set({ revokedAt: new Date(clock()) })
+      .where(and(eq(apiTokens.id, id), isNull(apiTokens.revokedAt)))
+      .returning({ id: apiTokens.id }),
+  )
+  if (changed.length > 0) return 'revoked'
+  return (await findToken(db, id)) === null ? 'unknown' : 'revoked-before'
+}
+
+export function readTokenState(token: RegisteredToken, clock: Clock): TokenState {
+  if (token.revokedAt !== null) return 'revoked'
+  return token.expiresAt !== null && token.expiresAt.getTime() <= clock() ? 'expired' : 'active'
+}

@@ -1,0 +1,87 @@
+/**
+ * Builds what goes to slurmrestd, from a grant's parsed parts only, and sends it once under a Slurm token of the
+ * principal's user. Of the client's headers nothing is copied.
+ */
+
+import type { Grant } from './authorize.ts'
+import { buildQuery, type CallBody } from './call.ts'
+import { buildPath } from './operation.ts'
+import type { Upstream, UpstreamAnswer } from './ports.ts'
+import type { Principal } from './principal.ts'
+import type { Method } from './route-table.ts'
+import type { SlurmTokenSource } from './slurm-token.ts'
+import type { Slots } from './slots.ts'
+
+/** A call without an identity. */
+export interface UpstreamCall {
+  readonly method: Method
+  readonly target: string
+  readonly accept: Accept
+  readonly body: CallBody | null
+}
+
+export type Accept = 'application/json' | 'application/yaml'
+
+/** @param headers of the client: only what it accepts is read. */
+export function buildUpstreamCall(grant: Grant, headers: Headers): UpstreamCall {
+  const { operation, query, body } = grant.call
+  const accept = readAccept(headers)
+  return {
+    method: operation.route.method,
+    target: `${buildPath(operation)}${buildQuery(query)}`,
+    accept,
+    body,
+  }
+}
+
+/**
+ * Sends one call as the principal's user.
+ * @throws Outage `overloaded` before anything was sent; `upstream_unreachable`, `upstream_timeout`.
+ */
+export type SendUpstream = (principal: Principal, call: UpstreamCall) => Promise<UpstreamAnswer>
+
+export interface SendOptions {
+  readonly upstream: Upstream
+  readonly slurmTokens: SlurmTokenSource
+  readonly slots: Slots
+  readonly timeoutMilliseconds: number
+}
+
+export function createSendUpstream(options: SendOptions): SendUpstream {
+  const { upstream, slurmTokens, slots, timeoutMilliseconds } = options
+  return async function sendUpstream(principal, call) {
+    const giveBack = await slots.take()
+    try {
+      // Chosen after the wait for a slot, so that it has at least half its life left when it is used.
+      const token = await slurmTokens.findToken(principal.slurmUser)
+      return await upstream.send({
+        method: call.method,
+        target: call.target,
+        headers: buildHeaders(principal, token, call),
+        body: call.body?.bytes ?? null,
+        timeoutMilliseconds,
+        onEnd: giveBack,
+      })
+    } catch (cause) {
+      giveBack()
+      throw cause
+    }
+  }
+}
+
+/** slurmrestd 24.11+ answers 401 to `Authorization` beside its own headers (measured), so only its own are used. */
+function buildHeaders(principal: Principal, token: string, call: UpstreamCall): Record<string, string> {
+  const headers: Record<string, string> = {
+    accept: call.accept,
+    'x-slurm-user-name': principal.slurmUser,
+    'x-slurm-user-token': token,
+  }
+  if (call.body !== null) headers['content-type'] = call.body.contentType
+  return headers
+}
+
+/** JSON unless YAML alone was asked for: slurmrestd would take the first type it knows, whatever the client's weights. */
+export function readAccept(headers: Headers): Accept {
+  const types = (headers.get('accept') ?? '*/*').toLowerCase()
+  return types.includes('yaml') && !/json|\*\/\*/.test(types) ? 'application/yaml' : 'application/json'
+}
