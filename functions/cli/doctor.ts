@@ -1,0 +1,115 @@
+/** `slurmgate doctor`: one line for each dependency, after a real round trip with the gateway's own settings. */
+
+import { sql } from 'drizzle-orm'
+import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
+import type { MungeVerifier } from '../../src/ports.ts'
+import { Outage } from '../../src/refusal.ts'
+import { type GatewaySettings, parseGatewaySettings } from '../../src/settings.ts'
+import { describeDatabaseError } from '../../src/tokens/database-error.ts'
+import { type Database, openDatabase } from '../../src/tokens/database.ts'
+import { createTokenStore } from '../../src/tokens/token-store.ts'
+import { readKeyFile } from '../node/key-file.ts'
+import { createLocalVerifier } from '../node/local-verifier.ts'
+import { createUndiciUpstream } from '../node/undici-upstream.ts'
+import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
+import { formatTable } from './table.ts'
+
+/** Slurm tokens live minutes and MUNGE credentials seconds: more than this is felt. */
+const SKEW_SECONDS_MAX = 2
+const UPSTREAM_TIMEOUT_MILLISECONDS = 5_000
+
+interface Finding {
+  readonly dependency: string
+  readonly state: 'ok' | 'FAILED' | 'off'
+  readonly detail: string
+}
+
+/** @returns what to say about a dependency that answered; throws where it did not. */
+type Check = () => Promise<string>
+
+export const diagnose: Command = async (args, context) => {
+  const { values } = parseOptions(args, { json: { type: 'boolean' } })
+  const settings = parseGatewaySettings({ env: context.env, runtime: 'node', readKeyFile })
+  if ('problems' in settings) throw new UsageError(...settings.problems)
+  const findings = await checkAll(settings, context)
+  if (values.json === true) context.print(JSON.stringify(findings) + '\n')
+  else
+    context.print(formatTable(findings.map(({ dependency, state, detail }) => [state, dependency, detail])))
+  return findings.some(({ state }) => state === 'FAILED') ? 1 : 0
+}
+
+async function checkAll(settings: GatewaySettings, context: CommandContext): Promise<readonly Finding[]> {
+  const { db, close } = openDatabase(settings.databaseUrl, { max: 2 })
+  const verifier = buildVerifier(settings, context)
+  try {
+    return await Promise.all([
+      find('token store', async () => {
+        await createTokenStore(db).check()
+        return 'answers; the schema fits'
+      }),
+      find('clock', () => compareClocks(db, context)),
+      find('slurmrestd', () => askSlurmrestd(settings)),
+      verifier === null
+        ? { dependency: 'munge', state: 'off', detail: 'MUNGE_MODE' }
+        : find('munge', ask(verifier)),
+    ])
+  } finally {
+    await close()
+  }
+}
+
+async function find(dependency: string, check: Check): Promise<Finding> {
+  try {
+    return { dependency, state: 'ok', detail: await check() }
+  } catch (error) {
+    const isOurs = error instanceof Outage || error instanceof CommandFailure
+    return { dependency, state: 'FAILED', detail: isOurs ? error.message : describeDatabaseError(error) }
+  }
+}
+
+async function compareClocks(db: Database, context: CommandContext): Promise<string> {
+  const before = context.clock()
+  const [row] = await db.query((drizzle) =>
+    drizzle.execute<{ seconds: number }>(
+      sql`select extract(epoch from clock_timestamp())::float8 as seconds`,
+    ),
+  )
+  const here = (before + context.clock()) / 2_000
+  const skew = Math.round((Number(row?.seconds) - here) * 10) / 10
+  const text = `Postgres's clock differs from this host's by ${skew} s`
+  if (!(Math.abs(skew) <= SKEW_SECONDS_MAX)) throw new CommandFailure(text)
+  return text
+}
+
+/** Without a Slurm token slurmrestd refuses; that it does is an answer. */
+async function askSlurmrestd(settings: GatewaySettings): Promise<string> {
+  const upstream = createUndiciUpstream(settings.slurmrestd, 1)
+  try {
+    const { status, body } = await upstream.send({
+      method: 'GET',
+      target: '/openapi/v3',
+      headers: { accept: 'application/json' },
+      body: null,
+      timeoutMilliseconds: UPSTREAM_TIMEOUT_MILLISECONDS,
+    })
+    await body?.cancel()
+    return `answers (HTTP ${status} without a token)`
+  } finally {
+    void upstream.close().catch(() => undefined)
+  }
+}
+
+function ask(verifier: MungeVerifier): Check {
+  return async () => {
+    await verifier.check()
+    return 'answers'
+  }
+}
+
+function buildVerifier({ munge }: GatewaySettings, context: CommandContext): MungeVerifier | null {
+  const { clock, randomBytes } = context
+  if (munge.mode === 'off') return null
+  const log = { write: () => undefined }
+  if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, clock, log })
+  return createRemoteVerifier({ url: munge.url, keys: munge.keys, fetch, clock, randomBytes })
+}

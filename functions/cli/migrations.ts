@@ -1,0 +1,74 @@
+/** Applies the SQL migrations of the token store. Only ever called by `db migrate`, `up` and the tests. */
+
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sql } from 'drizzle-orm'
+import { migrate } from 'drizzle-orm/postgres-js/migrator'
+import { findSqlState } from '../../src/tokens/database-error.ts'
+import { type Database, openDatabase } from '../../src/tokens/database.ts'
+
+export interface Migration {
+  readonly tag: string
+  /** Unix milliseconds of its making: its key in the migrator's book. */
+  readonly when: number
+}
+
+/** Keeps two migrators from running at once. Any constant will do; this is "slurmgat" in ASCII. */
+const ADVISORY_LOCK = '8317145262953787764'
+/** A migration may rewrite a table. */
+const DEADLINE_SECONDS = 600
+
+const MISSING_TABLE = new Set(['42P01', '3F000'])
+
+/**
+ * Applies what is missing, in one transaction; with nothing missing it changes nothing.
+ *
+ * @param folder holds `meta/_journal.json` and the SQL files.
+ * @returns the migrations that were applied now, oldest first.
+ * @throws what the driver throws; then none was applied.
+ */
+export async function applyMigrations(url: string, folder: string): Promise<readonly Migration[]> {
+  const journal = await readJournal(folder)
+  const limits = { statementTimeoutSeconds: DEADLINE_SECONDS, deadlineSeconds: DEADLINE_SECONDS }
+  // One connection: the lock belongs to it, and goes with it.
+  const { db, close } = openDatabase(url, { max: 1, idleTimeoutSeconds: DEADLINE_SECONDS, ...limits })
+  try {
+    await db.query((drizzle) => drizzle.execute(sql`select pg_advisory_lock(${ADVISORY_LOCK}::bigint)`))
+    const before = await readApplied(db)
+    await db.query((drizzle) => migrate(drizzle, { migrationsFolder: folder }))
+    return journal.filter(({ when }) => !before.has(when))
+  } finally {
+    await close()
+  }
+}
+
+/** @throws when the folder has no readable journal. */
+export async function readJournal(folder: string): Promise<readonly Migration[]> {
+  const journal: unknown = JSON.parse(await readFile(join(folder, 'meta', '_journal.json'), 'utf8'))
+  const entries =
+    isRecord(journal) && Array.isArray(journal['entries']) ? (journal['entries'] as unknown[]) : []
+  const migrations = entries.filter((entry) => isMigration(entry))
+  if (migrations.length === 0 || migrations.length < entries.length)
+    throw new Error('the journal is unreadable')
+  return migrations.map(({ tag, when }) => ({ tag, when }))
+}
+
+async function readApplied(db: Database): Promise<ReadonlySet<number>> {
+  try {
+    const rows = await db.query((drizzle) =>
+      drizzle.execute<{ created_at: string }>(sql`select created_at from drizzle.__drizzle_migrations`),
+    )
+    return new Set(rows.map((row) => Number(row.created_at)))
+  } catch (error) {
+    if (MISSING_TABLE.has(findSqlState(error) ?? '')) return new Set()
+    throw error
+  }
+}
+
+function isMigration(value: unknown): value is Migration {
+  return isRecord(value) && typeof value['tag'] === 'string' && typeof value['when'] === 'number'
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
+}

@@ -1,0 +1,101 @@
+/** `slurmgate token list | show | revoke`: what was issued. Knows no token and prints no digest. */
+
+import type { Clock } from '../../src/ports.ts'
+import { isTokenId } from '../../src/tokens/token-id.ts'
+import {
+  findToken,
+  listTokens,
+  readTokenState,
+  type RegisteredToken,
+  revokeToken,
+} from '../../src/tokens/token-register.ts'
+import { type Command, CommandFailure, parseOptions, UsageError } from './command.ts'
+import { readDatabaseUrl, withTokenDatabase } from './configuration.ts'
+import { formatDate, formatTable } from './table.ts'
+
+const OPTIONS = { json: { type: 'boolean' } } as const
+
+const HEADINGS = ['ID', 'NAME', 'USER', 'ACCOUNT', 'SCOPES', 'STATE', 'EXPIRES'] as const
+
+export const list: Command = async (args, context) => {
+  const { values } = parseOptions(args, OPTIONS)
+  const tokens = await withTokenDatabase(readDatabaseUrl(context.env), listTokens)
+  if (values.json === true) {
+    context.print(JSON.stringify(tokens.map((token) => describe(token, context.clock))) + '\n')
+    return 0
+  }
+  const rows = tokens.map((token) => [
+    token.id,
+    token.name,
+    token.slurmUser,
+    token.account ?? '(any)',
+    token.scopes.join(','),
+    readTokenState(token, context.clock),
+    formatDate(token.expiresAt, 'never'),
+  ])
+  context.print(formatTable([HEADINGS, ...rows]))
+  return 0
+}
+
+export const show: Command = async (args, context) => {
+  const { values, positionals } = parseOptions(args, OPTIONS, 1)
+  const id = requireId(positionals[0])
+  const token = await withTokenDatabase(readDatabaseUrl(context.env), (db) => findToken(db, id))
+  if (token === null) throw new CommandFailure(`there is no token ${id}`)
+  if (values.json === true) context.print(JSON.stringify(describe(token, context.clock)) + '\n')
+  else context.print(formatTable(listFields(token, context.clock)))
+  return 0
+}
+
+export const revoke: Command = async (args, context) => {
+  const { values, positionals } = parseOptions(args, OPTIONS, 1)
+  const id = requireId(positionals[0])
+  const outcome = await withTokenDatabase(readDatabaseUrl(context.env), (db) =>
+    revokeToken(db, id, context.clock),
+  )
+  if (outcome === 'unknown') throw new CommandFailure(`there is no token ${id}`)
+  const wasRevokedBefore = outcome === 'revoked-before'
+  if (values.json === true) {
+    context.print(JSON.stringify({ id, revoked: true, revoked_before: wasRevokedBefore }) + '\n')
+  } else context.print(wasRevokedBefore ? `${id} was revoked before\n` : `revoked ${id}\n`)
+  return 0
+}
+
+/** Whatever else was pasted here, perhaps a token, is not repeated. */
+function requireId(raw: string | undefined): string {
+  if (raw === undefined || !isTokenId(raw))
+    throw new UsageError('a token id looks like tok_ and 16 characters')
+  return raw
+}
+
+function describe(token: RegisteredToken, clock: Clock): Readonly<Record<string, unknown>> {
+  return {
+    id: token.id,
+    name: token.name,
+    user: token.slurmUser,
+    account: token.account,
+    scopes: token.scopes,
+    format: token.format,
+    state: readTokenState(token, clock),
+    created_at: token.createdAt.toISOString(),
+    expires_at: token.expiresAt?.toISOString() ?? null,
+    revoked_at: token.revokedAt?.toISOString() ?? null,
+    issued_by: token.issuedBy,
+  }
+}
+
+function listFields(token: RegisteredToken, clock: Clock): readonly (readonly string[])[] {
+  return [
+    ['id', token.id],
+    ['name', token.name],
+    ['user', token.slurmUser],
+    ['account', token.account ?? '(any)'],
+    ['scopes', token.scopes.join(', ')],
+    ['format', token.format],
+    ['state', readTokenState(token, clock)],
+    ['created', formatDate(token.createdAt, '')],
+    ['expires', formatDate(token.expiresAt, 'never')],
+    ['revoked', formatDate(token.revokedAt, 'no')],
+    ['issued by', token.issuedBy],
+  ]
+}

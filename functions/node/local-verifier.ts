@@ -1,0 +1,18 @@
+/** The MUNGE verifier inside this process: munged's socket, the name service and the policy put together. */
+
+import { createMungedClient } from '../../src/munge/munged-client.ts'
+import type { MungePolicy } from '../../src/munge/verifier-settings.ts'
+import { createMungeVerifier } from '../../src/munge/verify-credential.ts'
+import type { Clock, Log, MungeVerifier } from '../../src/ports.ts'
+import { createMungedSocket } from './munged-socket.ts'
+import { createNameService } from './name-service.ts'
+
+/** Opens nothing yet: a munged that is not there is an outage of each call. */
+export function createLocalVerifier(parts: { policy: MungePolicy; clock: Clock; log: Log }): MungeVerifier {
+  return createMungeVerifier({
+    munged: createMungedClient(createMungedSocket({ path: parts.policy.socketPath })),
+    findUserName: createNameService({ clock: parts.clock }),
+    policy: parts.policy,
+    log: parts.log,
+  })
+}

@@ -1,0 +1,58 @@
+/** The verifier process: on the cluster, beside munged. Reads the environment once; knows no database and no Slurm. */
+
+import type { Environment } from '../src/environment.ts'
+import { createVerifierEnd } from '../src/munge/exchange.ts'
+import { createVerifierService } from '../src/munge/verifier-service.ts'
+import { parseVerifierSettings, type VerifierSettings } from '../src/munge/verifier-settings.ts'
+import { createHttpServer, readTls } from './node/http-server.ts'
+import { createJsonLog } from './node/json-log.ts'
+import { createLocalVerifier } from './node/local-verifier.ts'
+import { findStopSignal } from './node/stop-signal.ts'
+
+const EXIT_CONFIGURATION = 2
+/** Longer than one call of munged (2.5 s) and two of getent (5 s each). */
+const STOP_MILLISECONDS = 13_000
+
+/**
+ * Serves until SIGTERM or SIGINT. Bad settings are printed all at once, by name, and set exit code 2.
+ * @throws where it cannot listen.
+ */
+export async function runVerifier(env: Environment): Promise<void> {
+  const settings = parseVerifierSettings(env)
+  const problems = 'problems' in settings ? [...settings.problems] : []
+  const tls = 'problems' in settings ? null : readTls(settings.listener.tls, problems)
+  if ('problems' in settings || problems.length > 0) {
+    process.stderr.write(problems.map((problem) => `slurmgate verifier: ${problem}\n`).join(''))
+    process.exitCode = EXIT_CONFIGURATION
+    return
+  }
+  const log = createJsonLog({ level: settings.logLevel, clock: Date.now })
+  const service = createVerifierService({
+    end: createVerifierEnd({ keys: settings.keys, clock: Date.now }),
+    verifier: createLocalVerifier({ policy: settings.policy, clock: Date.now, log }),
+    clock: Date.now,
+    log,
+  })
+  const server = createHttpServer(service, settings.listener, tls)
+  await server.listen()
+  log.write('info', 'verifier_started', describe(settings))
+  log.write('info', 'verifier_stopping', { signal: await findStopSignal() })
+  await server.stop(STOP_MILLISECONDS)
+}
+
+/** What an operator wants to see at the start; no key. */
+function describe({ listener, policy, keys, logLevel }: VerifierSettings): Record<string, unknown> {
+  return {
+    host: listener.host,
+    port: listener.port,
+    tls: listener.tls !== null,
+    keys: keys.length,
+    munged: policy.socketPath,
+    maxTtlSeconds: policy.maxTtlSeconds,
+    minUid: policy.minUid,
+    deniedUsers: [...policy.deniedUsers],
+    hostBinding: policy.hostBinding,
+    logLevel,
+    pid: process.pid,
+  }
+}

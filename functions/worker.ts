@@ -1,0 +1,105 @@
+/**
+ * The gateway on Workers: the same app. A Worker may not share sockets or pending promises between requests, so each
+ * look-up has a connection of its own; settings, versions and minted tokens are plain data and stay.
+ */
+
+import { waitUntil } from 'cloudflare:workers'
+import { buildGateway } from '../src/build-gateway.ts'
+import type { RequestReader } from '../src/gate-request.ts'
+import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
+import type { Log, MungeVerifier, RandomBytes } from '../src/ports.ts'
+import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
+import { openDatabase, type Database } from '../src/tokens/database.ts'
+import { createPostgresReplayGuard } from '../src/tokens/replay-guard.ts'
+import { createTokenStore } from '../src/tokens/token-store.ts'
+import { createConsoleLog } from './workerd/console-log.ts'
+import { createFetchUpstream } from './workerd/fetch-upstream.ts'
+
+type Gateway = ReturnType<typeof buildGateway>
+
+const now = (): number => Date.now()
+const randomBytes: RandomBytes = (length) => crypto.getRandomValues(new Uint8Array(length))
+
+let gateway: Gateway | { readonly problems: readonly string[] } | null = null
+
+export default {
+  /** Bad settings answer 503 without their names; the log has them. */
+  fetch(request: Request, env: Record<string, unknown>): Response | Promise<Response> {
+    gateway ??= startGateway(env)
+    if ('problems' in gateway) {
+      for (const problem of gateway.problems) console.error(`slurmgate gateway: ${problem}`)
+      return new Response('slurmgate is not configured\n', { status: 503, headers: { 'Retry-After': '60' } })
+    }
+    return gateway.fetch(request)
+  },
+}
+
+function startGateway(bindings: Record<string, unknown>): Gateway | { readonly problems: readonly string[] } {
+  const env = Object.fromEntries(
+    Object.entries(bindings).flatMap(([name, value]) => {
+      const text = readBinding(value)
+      return text === null ? [] : [[name, text]]
+    }),
+  )
+  const settings = parseGatewaySettings({ env, runtime: 'workerd', readKeyFile: null })
+  if ('problems' in settings) return settings
+  const log = createConsoleLog(settings.logLevel, now)
+  const db = createDatabasePerCall(settings.databaseUrl)
+  const defer = (work: Promise<void>): void => waitUntil(work)
+  return buildGateway(settings, {
+    upstream: createFetchUpstream(settings.slurmrestd, waitUntil),
+    tokens: createTokenStore(db),
+    replays: createPostgresReplayGuard(db, { clock: now, log, defer }),
+    munge: buildVerifier(settings, log),
+    reader,
+    maySharePromises: false,
+    now,
+    randomBytes,
+    log,
+  })
+}
+
+/**
+ * wrangler.toml makes numbers, booleans and lists of what is not in quotes: to drop those would leave a rule out.
+ * @returns null for bindings that are no settings.
+ */
+function readBinding(value: unknown): string | null {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  return Array.isArray(value) ? value.map(String).join(',') : null
+}
+
+/** Opened and closed within one call; closing goes on after the answer. */
+function createDatabasePerCall(url: string): Database {
+  return {
+    async query(work) {
+      const database = openDatabase(url, { max: 1, prepare: false })
+      try {
+        return await database.db.query(work)
+      } finally {
+        waitUntil(database.close())
+      }
+    },
+  }
+}
+
+function buildVerifier({ munge }: GatewaySettings, log: Log): MungeVerifier | null {
+  if (munge.mode === 'remote') {
+    const fetchOnce = (url: string, init: RequestInit): Promise<Response> => fetch(url, init)
+    return createRemoteVerifier({
+      url: munge.url,
+      keys: munge.keys,
+      fetch: fetchOnce,
+      clock: now,
+      randomBytes,
+    })
+  }
+  if (munge.mode === 'local') log.write('error', 'munge_local_on_workerd', {})
+  return null
+}
+
+/** workerd joins repeated headers with a comma (measured); the credential reader knows. */
+const reader: RequestReader = {
+  readRawHeaders: (context) => [...context.req.raw.headers],
+  readConnection: () => ({ peerAddress: null, isEdge: true, hostAddresses: () => [] }),
+}
