@@ -1,0 +1,356 @@
+/** A token's account: every write is confined to it, whatever spelling, place or repetition a body tries. */
+
+import { expect } from 'vitest'
+import type { Rule } from '../../../src/refusal.ts'
+import type { RawAnswer } from '../../support/raw-http.ts'
+import type { Bench, SendOptions } from '../bench.ts'
+import type { ConformanceCase } from '../conformance-case.ts'
+import {
+  expectForwarded,
+  expectNothingForwarded,
+  expectRefusal,
+  readJson,
+  readPath,
+} from '../expect-answer.ts'
+import type { TokenName } from '../issued-tokens.ts'
+
+const SOURCE = 'CONTRACT API tokens: a restriction confines writes'
+const READER_SOURCE = "slurm.md: slurmrestd's JSON reader is lenient"
+const SUBMIT = '/slurm/v0.0.42/job/submit'
+
+interface SubmitDocument {
+  readonly script?: string
+  readonly job?: { readonly account?: string; readonly name?: string; readonly script?: string }
+  readonly jobs?: readonly { readonly account?: string }[]
+}
+
+export function postJson(target: string, body: string | Uint8Array): SendOptions {
+  return { method: 'POST', target, headers: [['Content-Type', 'application/json']], body }
+}
+
+async function submit(bench: Bench, body: string, token: TokenName = 'confined'): Promise<SubmitDocument> {
+  const answer = await bench.sendAs(token, postJson(SUBMIT, body))
+  return readJson(expectForwarded(bench, answer)) as SubmitDocument
+}
+
+const INSERTED: readonly (readonly [name: string, body: string])[] = [
+  ['is left out', '{"script":"#!/bin/sh","job":{"name":"a"}}'],
+  ['is null', '{"script":"#!/bin/sh","job":{"account":null}}'],
+  ['is its own', '{"job":{"account":"proj_a","script":"#!/bin/sh"}}'],
+  ['is its own in another case', '{"job":{"script":"#!/bin/sh","account":"PROJ_a"}}'],
+  ['is its own, spelled with an escape', '{"job":{"acc\\u006funt":"proj\\u005fa"}}'],
+]
+
+const inserted: readonly ConformanceCase[] = [
+  ...INSERTED.map(([name, body]): ConformanceCase => ({
+    name: `submit: the account ${name}, and slurmrestd is told the token's account`,
+    source: 'slurm.md: account left out means the default account',
+    async run(bench) {
+      const { job } = await submit(bench, body)
+      expect(job?.account?.toLowerCase()).toBe('proj_a')
+      expect(Object.keys(job ?? {}).filter((key) => key.toLowerCase() === 'account')).toEqual(['account'])
+    },
+  })),
+  {
+    name: 'submit: every element of jobs gets the account',
+    source: 'slurm.md: account can stand in every element of jobs',
+    async run(bench) {
+      const body = '{"script":"#!/bin/sh","jobs":[{"name":"a"},{"account":"proj_a"},{"account":null}]}'
+      const { jobs } = await submit(bench, body)
+      expect(jobs?.map(({ account }) => account)).toEqual(['proj_a', 'proj_a', 'proj_a'])
+    },
+  },
+  {
+    name: 'submit: what else the job says is kept, 64-bit numbers included',
+    source: 'slurm.md: integers can exceed 2^53',
+    async run(bench) {
+      const body =
+        '{"script":"#!/bin/sh\\necho \\u00e9","job":{"name":"n","environment":["A=1","B=x y"],' +
+        '"memory_per_node":{"set":true,"number":9007199254740993},"time_limit":{"set":true,"number":18446744073709551614}}}'
+      const answer = await bench.sendAs('confined', postJson(SUBMIT, body))
+      const sent = expectForwarded(bench, answer).body.toString('utf8')
+      expect(sent).toMatch(/"number":\s*9007199254740993\b/)
+      expect(sent).toMatch(/"number":\s*18446744073709551614\b/)
+      expect(JSON.parse(sent)).toMatchObject({
+        script: '#!/bin/sh\necho é',
+        job: { name: 'n', environment: ['A=1', 'B=x y'], account: 'proj_a' },
+      })
+    },
+  },
+  {
+    name: 'submit: a token without a restriction names any account, and none is put in',
+    source: 'CONTRACT Bodies: tokens without a restriction skip only the account rules',
+    async run(bench) {
+      expect((await submit(bench, '{"job":{"account":"proj_b"}}', 'free')).job?.account).toBe('proj_b')
+      bench.reset()
+      expect((await submit(bench, '{"job":{"name":"x"}}', 'free')).job).toEqual({ name: 'x' })
+    },
+  },
+]
+
+const ACCOUNT: readonly [Rule, ...Rule[]] = ['account_mismatch']
+const FIELD: readonly [Rule, ...Rule[]] = ['job_field_not_allowed', 'account_mismatch', 'job_malformed']
+const SHAPE: readonly [Rule, ...Rule[]] = [
+  'json_malformed',
+  'job_malformed',
+  'job_field_not_allowed',
+  'account_mismatch',
+]
+
+const REFUSED: readonly (readonly [name: string, body: string, rules: readonly [Rule, ...Rule[]]])[] = [
+  ["another's account", '{"job":{"account":"proj_b"}}', ACCOUNT],
+  ["another's account, spelled with an escape", '{"job":{"acc\\u006funt":"proj_b"}}', ACCOUNT],
+  [
+    "another's account in one element of jobs",
+    '{"jobs":[{"account":"proj_a"},{"account":"proj_b"}]}',
+    ACCOUNT,
+  ],
+  ['an account with white space', '{"job":{"account":" proj_a"}}', ACCOUNT],
+  ['an account list', '{"job":{"account":"proj_a,proj_b"}}', ACCOUNT],
+  ['an account beside which a letter only looks the same', '{"job":{"account":"proj_\\u0430"}}', ACCOUNT],
+  ['an account with a NUL inside', '{"job":{"account":"proj_a\\u0000proj_b"}}', SHAPE],
+  ['a key account that is a number', '{"job":{"account":5}}', SHAPE],
+  ['a key account that is an object', '{"job":{"account":{"set":true}}}', SHAPE],
+  ['the account twice', '{"job":{"account":"proj_a","account":"proj_b"}}', ['json_malformed']],
+  ['the account twice, both its own', '{"job":{"account":"proj_a","account":"proj_a"}}', ['json_malformed']],
+  [
+    'the account twice, once escaped',
+    '{"job":{"account":"proj_a","acc\\u006funt":"proj_b"}}',
+    ['json_malformed'],
+  ],
+  ['the job twice', '{"job":{"account":"proj_a"},"job":{"account":"proj_b"}}', ['json_malformed']],
+  ['a key twice deep inside', '{"job":{"time_limit":{"set":true,"set":false}}}', ['json_malformed']],
+  ['the key in upper case', '{"job":{"ACCOUNT":"proj_b"}}', SHAPE],
+  ['the key in two cases', '{"job":{"account":"proj_a","Account":"proj_b"}}', SHAPE],
+  [
+    'job and jobs where one is another account',
+    '{"job":{"account":"proj_a"},"jobs":[{"account":"proj_b"}]}',
+    SHAPE,
+  ],
+  ['an account at top level', '{"account":"proj_b","job":{}}', SHAPE],
+  ['an account inside a field', '{"job":{"hetjob":[{"account":"proj_b"}]}}', SHAPE],
+  ['hetjob at top level', '{"hetjob":[{"account":"proj_b"}]}', SHAPE],
+]
+
+const refused: readonly ConformanceCase[] = REFUSED.map(([name, body, rules]) => ({
+  name: `submit refused: ${name}`,
+  source: READER_SOURCE,
+  async run(bench) {
+    expectRefusal(bench, await bench.sendAs('confined', postJson(SUBMIT, body)), ...rules)
+  },
+}))
+
+const FIELDS = [
+  'user_id', 'group_id', 'clusters', 'cluster_constraint', 'crontab', 'admin_comment', 'site_factor',
+  'spank_environment', 'allocation_node_list', 'allocation_node_port', 'reserve_ports', 'x11',
+  'x11_magic_cookie', 'x11_target_host', 'x11_target_port', 'selinux_context', 'job_id', 'step_id', 'hetjob_group',
+  'a_field_of_the_future',
+] // prettier-ignore
+
+const fields: readonly ConformanceCase[] = [
+  ...FIELDS.map((field): ConformanceCase => ({
+    name: `submit refused for every token: the field ${field}`,
+    source: 'slurm.md: allow-list job fields, do not deny-list',
+    async run(bench) {
+      for (const token of ['confined', 'free'] as const) {
+        const body = `{"job":{"name":"n","${field}":"1"}}`
+        expectRefusal(bench, await bench.sendAs(token, postJson(SUBMIT, body)), ...FIELD)
+      }
+    },
+  })),
+  {
+    name: 'submit refused: a dependency that expands another job',
+    source: 'slurm.md: dependency expand:',
+    async run(bench) {
+      for (const dependency of ['expand:102', 'afterok:101,expand:102', 'EXPAND:102']) {
+        const body = JSON.stringify({ job: { dependency } })
+        const answer = await bench.sendAs('confined', postJson(SUBMIT, body))
+        expectRefusal(bench, answer, 'job_field_not_allowed', 'job_malformed', 'account_mismatch')
+      }
+    },
+  },
+  {
+    name: 'submit: a dependency on another job is allowed',
+    source: SOURCE,
+    async run(bench) {
+      expect((await submit(bench, '{"job":{"dependency":"afterok:101"}}')).job).toHaveProperty('dependency')
+    },
+  },
+]
+
+const BODIES = [
+  '[]',
+  '"x"',
+  'null',
+  '5',
+  '',
+  ' ',
+  '{"job":[]}',
+  '{"job":"x"}',
+  '{"job":5}',
+  '{"jobs":{}}',
+  '{"jobs":[5]}',
+]
+const shapes: readonly ConformanceCase[] = BODIES.map((body) => ({
+  name: `submit refused: the body ${body === '' ? 'that is empty' : body}`,
+  source: 'CONTRACT Bodies',
+  async run(bench) {
+    const answer = await bench.sendAs('confined', postJson(SUBMIT, body))
+    expect(answer.status).toBe(400)
+    expectRefusal(bench, answer, 'json_malformed', 'job_malformed')
+  },
+}))
+
+interface Change {
+  readonly name: string
+  readonly request: SendOptions
+}
+
+const job = (id: string): string => `/slurm/v0.0.42/job/${id}`
+const OWN: readonly Change[] = [
+  { name: 'update', request: postJson(job('101'), '{"name":"renamed"}') },
+  { name: 'update naming its own account', request: postJson(job('101'), '{"account":"proj_a"}') },
+  { name: 'cancel', request: { method: 'DELETE', target: job('101') } },
+  { name: 'signal', request: { method: 'DELETE', target: `${job('101')}?signal=USR1` } },
+]
+
+const own: readonly ConformanceCase[] = OWN.map(({ name, request }) => ({
+  name: `${name}: a job of the own account is looked at first, by the same user and version, then changed`,
+  source: 'slurm.md: check before write',
+  async run(bench) {
+    const answer = await bench.sendAs('confined', request)
+    expect(answer.status, answer.body.toString('utf8')).toBe(200)
+    const [look, change, ...others] = bench.world.upstream.operations
+    expect(others).toEqual([])
+    expect([look?.method, look && readPath(look)]).toEqual(['GET', job('101')])
+    expect([change?.method, change && readPath(change)]).toEqual([request.method, job('101')])
+    const user = (headers: typeof look): unknown =>
+      headers?.headers.find(([key]) => key.toLowerCase() === 'x-slurm-user-name')?.[1]
+    expect([user(look), user(change)]).toEqual([bench.userName, bench.userName])
+  },
+}))
+
+function expectNoWrite(bench: Bench): void {
+  expect(bench.world.upstream.operations.filter(({ method }) => method !== 'GET')).toEqual([])
+}
+
+function readRule(answer: RawAnswer): string | undefined {
+  return (readJson(answer) as { errors: { error: string }[] }).errors[0]?.error
+}
+
+const FOREIGN: readonly Change[] = ['102', '103'].flatMap((id) => [
+  { name: `update of ${id}`, request: postJson(job(id), '{"name":"renamed"}') },
+  { name: `cancelling ${id}`, request: { method: 'DELETE', target: job(id) } },
+])
+
+const foreign: readonly ConformanceCase[] = [
+  ...FOREIGN.map(({ name, request }): ConformanceCase => ({
+    name: `${name} (102: another account; 103: a part in another account) is refused before any write`,
+    source: 'slurm.md: every record returned must be own',
+    async run(bench) {
+      for (const token of ['confined', 'manager'] as const) {
+        const answer = await bench.sendAs(token, request)
+        expectNoWrite(bench)
+        if (token === 'confined') expect([answer.status, readRule(answer)]).toEqual([403, 'account_mismatch'])
+        expect(answer.status).toBeGreaterThanOrEqual(403)
+      }
+    },
+  })),
+  {
+    name: 'an unknown job and a foreign job look alike to a token that may not read',
+    source: 'slurm.md: check before write',
+    async run(bench) {
+      const cancel = (id: string): Promise<RawAnswer> =>
+        bench.sendAs('manager', { method: 'DELETE', target: job(id) })
+      const strip = (answer: RawAnswer): unknown => [answer.status, readRule(answer)]
+      expect(strip(await cancel('999'))).toEqual(strip(await cancel('102')))
+      expectNoWrite(bench)
+    },
+  },
+  {
+    name: 'an update cannot move a job to another account or name another job',
+    source: SOURCE,
+    async run(bench) {
+      for (const body of ['{"account":"proj_b"}', '{"name":"x","job_id":102}', '{"ACCOUNT":"proj_b"}']) {
+        const answer = await bench.sendAs('confined', postJson(job('101'), body))
+        expect([400, 403]).toContain(answer.status)
+      }
+      expectNoWrite(bench)
+    },
+  },
+  {
+    name: 'the look before a write never comes from a cache',
+    source: "CONTRACT API tokens: the gate's own check never comes from a cache",
+    async run(bench) {
+      const cancel = { method: 'DELETE', target: job('101') }
+      expect((await bench.sendAs('confined', cancel)).status).toBe(200)
+      bench.world.upstream.behaviour.answer = ({ method }) =>
+        method === 'GET'
+          ? {
+              status: 200,
+              contentType: 'application/json',
+              body: '{"jobs":[{"job_id":101,"account":"proj_b"}],"errors":[]}',
+            }
+          : null
+      expect((await bench.sendAs('confined', cancel)).status).toBe(403)
+      const writes = bench.world.upstream.operations.filter(({ method }) => method === 'DELETE')
+      expect(writes).toHaveLength(1)
+    },
+  },
+  ...[
+    '{"jobs":[],"errors":[]}',
+    '{"errors":[]}',
+    '{"jobs":[{"job_id":101}]}',
+    '{"jobs":[{"job_id":101,"account":""}]}',
+    '{"jobs":[{"job_id":101,"account":null}]}',
+    'not json',
+  ].map((body): ConformanceCase => ({
+    name: `a look that answers ${body} lets nothing be written`,
+    source: 'slurm.md: check before write',
+    async run(bench) {
+      bench.world.upstream.behaviour.answer = ({ method }) =>
+        method === 'GET' ? { status: 200, contentType: 'application/json', body } : null
+      const answer = await bench.sendAs('confined', { method: 'DELETE', target: job('101') })
+      expect(answer.status).toBeGreaterThanOrEqual(403)
+      expectNoWrite(bench)
+    },
+  })),
+]
+
+const BULK = [
+  '',
+  '?account=proj_b',
+  '?user_name=alice',
+  '?partition=p',
+  '?account=proj_a&account=proj_b',
+  '?account=',
+]
+const bulk: readonly ConformanceCase[] = BULK.map((query) => ({
+  name: `DELETE /jobs/${query} cancels nothing outside the account`,
+  source: 'slurm.md: bulk',
+  async run(bench) {
+    const answer = await bench.sendAs('confined', {
+      method: 'DELETE',
+      target: `/slurm/v0.0.42/jobs/${query}`,
+    })
+    const writes = bench.world.upstream.operations.filter(({ method }) => method !== 'GET')
+    for (const { target, body } of writes) {
+      const sent = new URL(target, 'http://upstream').searchParams.getAll('account')
+      const named =
+        body.length > 0 ? [(JSON.parse(body.toString('utf8')) as { account?: string }).account] : sent
+      expect(named).toEqual(['proj_a'])
+    }
+    if (writes.length === 0) expect([400, 403]).toContain(answer.status)
+    if (query.includes('proj_b')) expectNothingForwarded(bench)
+  },
+}))
+
+export const ACCOUNT_CASES: readonly ConformanceCase[] = [
+  ...inserted,
+  ...refused,
+  ...fields,
+  ...shapes,
+  ...own,
+  ...foreign,
+  ...bulk,
+]

@@ -1,0 +1,179 @@
+/** facts/slurm.md 8: before a restricted token changes a job, every record of it has to be in the token's account. */
+
+import { describe, expect, it } from 'vitest'
+import { createJobCheck } from '../../src/job-check.ts'
+import { JOB_CHECK_MAX_BYTES } from '../../src/limits.ts'
+import type { UpstreamAnswer } from '../../src/ports.ts'
+import type { Principal } from '../../src/principal.ts'
+import { Outage, type Refusal } from '../../src/refusal.ts'
+import type { UpstreamCall } from '../../src/upstream-request.ts'
+import {
+  buildAnswer,
+  buildSlurmErrors,
+  buildToken,
+  createStream,
+  outageOf,
+  requireOperation,
+} from './in-memory-ports.ts'
+
+const BOUND = buildToken(['slurm:jobs:manage'], 'own')
+const own = (more: object = {}) => ({ account: 'own', ...more })
+const oth = (more: object = {}) => ({ account: 'oth', ...more })
+
+type Answers = Readonly<Record<string, UpstreamAnswer | Error>>
+
+function setUp(answers: Answers, call = 'DELETE /slurm/v0.0.42/job/100') {
+  const sent: { principal: Principal; call: UpstreamCall }[] = []
+  const check = createJobCheck((principal, upstreamCall) => {
+    sent.push({ principal, call: upstreamCall })
+    const answer = answers[upstreamCall.target.split('/').at(-1) ?? '']
+    if (answer instanceof Error) return Promise.reject(answer)
+    return Promise.resolve(answer ?? buildAnswer(404, buildSlurmErrors(2017)))
+  })
+  const [method = '', path = ''] = call.split(' ')
+  return { sent, check: (): Promise<Refusal | null> => check(BOUND, requireOperation(method, path), 'own') }
+}
+
+const jobs = (...records: unknown[]) => buildAnswer(200, { jobs: records, errors: [], warnings: [] })
+const verdict = async (answers: Answers): Promise<string> => (await setUp(answers).check())?.rule ?? 'allowed'
+const outage = (answers: Answers) => outageOf(() => setUp(answers).check())
+
+it('looks as the same user, at the same version, at exactly the job that is named, and asks again each time', async () => {
+  for (const call of ['POST /slurm/v0.0.38/job/100', 'DELETE /slurm/v0.0.38/job/100/']) {
+    const { sent, check } = setUp({ 100: jobs(own()) }, call)
+    expect(await check()).toBeNull()
+    const expected = {
+      method: 'GET',
+      target: '/slurm/v0.0.38/job/100',
+      accept: 'application/json',
+      body: null,
+    }
+    expect(sent).toEqual([{ principal: BOUND, call: expected }])
+  }
+  const { sent, check } = setUp({ 100: jobs(own()) }, 'GET /slurm/v0.0.45/job/100/requeue')
+  await check()
+  await check().catch(() => undefined)
+  expect(sent).toHaveLength(2)
+})
+
+describe('the records of a job', () => {
+  it.each<[string, string, unknown[]]>([
+    ['allowed', 'own', [own()]],
+    ['allowed', 'own in another case', [{ account: 'OWN' }]],
+    ['account_mismatch', 'foreign', [oth()]],
+    ['allowed', 'array tasks that are all own', [own(), own(), own()]],
+    ['account_mismatch', 'array tasks of which the last is foreign', [own(), own(), oth()]],
+    ['account_mismatch', 'array tasks of which the first is foreign', [oth(), own()]],
+    ['account_mismatch', 'none at all', []],
+    ['account_mismatch', 'one without an account', [{}]],
+    ['account_mismatch', 'one with an empty account', [{ account: '' }]],
+    ['account_mismatch', 'one with null for an account', [own(), { account: null }]],
+    ['account_mismatch', 'one whose account is no text', [{ account: ['own'] }]],
+    ['account_mismatch', 'one whose account only begins like it', [{ account: 'own2' }]],
+    ['account_mismatch', 'one with a blank behind', [{ account: 'own ' }]],
+    ['account_mismatch', 'one that is no object beside an own one', [own(), null]],
+    ['account_mismatch', 'one that is a list beside an own one', [own(), [oth()]]],
+  ])('%s: %s', async (expected, _, records) => {
+    expect(await verdict({ 100: jobs(...records) }).catch(() => 'account_mismatch')).toBe(expected)
+  })
+})
+
+describe('a component of a het job', () => {
+  const forms: [string, (id: number) => unknown][] = [
+    ['a number (up to v0.0.39)', (id) => id],
+    ['{set, number} (since)', (id) => ({ set: true, infinite: false, number: id })],
+  ]
+  it.each(forms)(
+    'is looked up by its leader, given as %s: every component has to be own',
+    async (_, leader) => {
+      const component = own({ het_job_id: leader(90) })
+      expect(
+        await verdict({ 100: jobs(component), 90: jobs(component, own({ het_job_id: leader(90) })) }),
+      ).toBe('allowed')
+      expect(await verdict({ 100: jobs(component), 90: jobs(component, oth()) })).toBe('account_mismatch')
+      expect(await verdict({ 100: jobs(component), 90: jobs() })).toBe('account_mismatch')
+      expect(await verdict({ 100: jobs(component) })).toBe('account_mismatch')
+    },
+  )
+
+  it.each(forms)('that is its own leader, given as %s, is looked at once', async (_, leader) => {
+    const { sent, check } = setUp({
+      100: jobs(own({ het_job_id: leader(100) }), own({ het_job_id: leader(100) })),
+    })
+    expect(await check()).toBeNull()
+    expect(sent).toHaveLength(1)
+  })
+
+  it.each([0, null, undefined, { set: false, infinite: false, number: 0 }, { set: true, number: 0 }])(
+    'is no other job, whose het_job_id is %j', async (het_job_id) => {
+      const { sent, check } = setUp({ 100: jobs(own({ het_job_id })) })
+      expect(await check()).toBeNull()
+      expect(sent).toHaveLength(1)
+    },
+  ) // prettier-ignore
+
+  it('is an outage when its leader cannot be looked at', async () => {
+    const component = jobs(own({ het_job_id: 90 }))
+    expect(await outage({ 100: component, 90: buildAnswer(500, 'gone', 'text/plain') })).toBe(
+      'job_check_failed',
+    )
+  })
+})
+
+describe('an unknown job', () => {
+  it.each([
+    ['404 with 2017 (24.11+)', 404],
+    ['500 with 2017 (22.05)', 500],
+    ['200 with 2017', 200],
+  ])('said with %s gets the answer of a foreign one, letter for letter', async (_, status) => {
+    const unknown = await setUp({
+      100: buildAnswer(status, { jobs: [own()], ...(buildSlurmErrors(2017) as object) }),
+    }).check()
+    const foreign = await setUp({ 100: jobs(oth()) }).check()
+    expect(unknown).not.toBeNull()
+    expect(unknown).toEqual(foreign)
+  })
+})
+
+describe('nothing is allowed, and the caller is not blamed, when slurmrestd', () => {
+  it.each<[string, () => UpstreamAnswer]>([
+    [
+      'answers 200 with errors',
+      () => buildAnswer(200, { jobs: [own()], ...(buildSlurmErrors(2002) as object) }),
+    ],
+    ['answers 500', () => buildAnswer(500, buildSlurmErrors(9999))],
+    ['answers 404 in text', () => buildAnswer(404, 'Unable find requested URL', 'text/plain')],
+    ['answers 201', () => buildAnswer(201, { jobs: [own()], errors: [] })],
+    ['answers no JSON', () => buildAnswer(200, '<html>')],
+    ['answers nothing', () => ({ status: 200, contentType: null, contentLength: 0, body: null })],
+    ['answers half a document', () => buildAnswer(200, '{"jobs":[{"account":"own"}')],
+    ['answers null', () => buildAnswer(200, 'null')],
+    ['answers a list', () => buildAnswer(200, [own()])],
+    [
+      'answers without end',
+      () => ({ status: 200, contentType: null, contentLength: null, body: createEndless() }),
+    ],
+  ])('%s', async (_, answer) => {
+    expect(await outage({ 100: answer() })).toBe('job_check_failed')
+  })
+
+  it.each([
+    ['401', buildAnswer(401, 'Authentication failure', 'text/plain')],
+    ['511 with 1007', buildAnswer(511, buildSlurmErrors(1007))],
+    ['500 with 1007', buildAnswer(500, buildSlurmErrors(1007))],
+  ])('refuses our own token with %s: that is what the operator is told', async (_, answer) => {
+    expect(await outage({ 100: answer })).toBe('slurm_token_refused')
+  })
+
+  it.each(['upstream_unreachable', 'upstream_timeout', 'overloaded'] as const)(
+    'is not there (%s)',
+    async (rule) => {
+      expect(await outage({ 100: new Outage(rule, 'gone') })).toBe(rule)
+    },
+  )
+})
+
+function createEndless(): ReadableStream<Uint8Array> {
+  const piece = new Uint8Array(1024 * 1024).fill(0x20)
+  return createStream(Array.from({ length: JOB_CHECK_MAX_BYTES / piece.length + 2 }, () => piece)).stream
+}

@@ -1,0 +1,157 @@
+/** facts/slurm.md "HTTP towards slurmrestd": about 124 connections stall it, so its concurrency is bounded, and waiting too. */
+
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { QUEUE_MAX_MILLISECONDS, QUEUE_MAX_REQUESTS } from '../../src/limits.ts'
+import { createLeasedSlots, createQueuedSlots, type Slots } from '../../src/slots.ts'
+import { outageOf } from './in-memory-ports.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+/** Takes, and keeps what became of it. */
+function take(slots: Slots) {
+  const state: { outcome: string; giveBack: () => void } = {
+    outcome: 'waiting',
+    giveBack: () => undefined,
+  }
+  void outageOf(async () => {
+    state.giveBack = await slots.take()
+  }).then((rule) => (state.outcome = rule === 'none' ? 'taken' : rule))
+  return state
+}
+const settle = () => vi.advanceTimersByTimeAsync(0)
+const takeMany = (slots: Slots, count: number) => Array.from({ length: count }, () => take(slots))
+
+describe('slots', () => {
+  it('are as many as there are, and the next one waits', async () => {
+    const taken = takeMany(createQueuedSlots(3), 4)
+    await settle()
+    expect(taken.map(({ outcome }) => outcome)).toEqual(['taken', 'taken', 'taken', 'waiting'])
+  })
+
+  it('are handed on in the order of waiting, one for one', async () => {
+    const [first, second, third] = takeMany(createQueuedSlots(1), 3)
+    await settle()
+    first?.giveBack()
+    await settle()
+    expect([second?.outcome, third?.outcome]).toEqual(['taken', 'waiting'])
+    second?.giveBack()
+    await settle()
+    expect(third?.outcome).toBe('taken')
+  })
+
+  it('given back twice are given back once', async () => {
+    const slots = createQueuedSlots(1)
+    const [first, second, third] = takeMany(slots, 3)
+    await settle()
+    for (let round = 0; round < 5; round++) first?.giveBack()
+    await settle()
+    expect([second?.outcome, third?.outcome]).toEqual(['taken', 'waiting'])
+    second?.giveBack()
+    third?.giveBack()
+    await settle()
+    const more = takeMany(slots, 2)
+    await settle()
+    expect(more.map(({ outcome }) => outcome)).toEqual(['waiting', 'waiting'])
+  })
+
+  it('are never more than their bound, whatever the order of taking and giving back', async () => {
+    const slots = createQueuedSlots(4)
+    const all: ReturnType<typeof take>[] = []
+    for (let step = 0; step < 400; step++) {
+      if ((step * 7919) % 5 < 3) all.push(take(slots))
+      const held = all.filter(({ outcome }) => outcome === 'taken')
+      expect(held.length).toBeLessThanOrEqual(4)
+      const released = (step * 31) % 3 === 0 ? held[step % 4] : undefined
+      if (released !== undefined) {
+        released.giveBack()
+        released.outcome = 'given back'
+      }
+      await settle()
+    }
+    expect(all.filter(({ outcome }) => outcome === 'given back').length).toBeGreaterThan(50)
+  })
+})
+
+describe('waiting', () => {
+  it('is shed beyond the bound of the queue, at once', async () => {
+    const slots = createQueuedSlots(1)
+    const all = takeMany(slots, QUEUE_MAX_REQUESTS + 2)
+    await settle()
+    expect(all.at(-1)?.outcome).toBe('overloaded')
+    expect(all.at(-2)?.outcome).toBe('waiting')
+  })
+
+  it('ends after its time with an outage, and the slot goes to nobody who has left', async () => {
+    const slots = createQueuedSlots(1)
+    const [first, second] = takeMany(slots, 2)
+    await vi.advanceTimersByTimeAsync(QUEUE_MAX_MILLISECONDS - 1)
+    const third = take(slots)
+    expect(second?.outcome).toBe('waiting')
+    await vi.advanceTimersByTimeAsync(1)
+    expect([second?.outcome, third.outcome]).toEqual(['overloaded', 'waiting'])
+    first?.giveBack()
+    await settle()
+    expect(third.outcome).toBe('taken')
+    third.giveBack()
+    const fourth = take(slots)
+    await settle()
+    expect(fourth.outcome).toBe('taken')
+  })
+
+  it('leaves no timer behind, and nobody who was served is shed later', async () => {
+    const [first, second] = takeMany(createQueuedSlots(1), 2)
+    await settle()
+    first?.giveBack()
+    await settle()
+    expect(vi.getTimerCount()).toBe(0)
+    await vi.advanceTimersByTimeAsync(2 * QUEUE_MAX_MILLISECONDS)
+    expect(second?.outcome).toBe('taken')
+  })
+})
+
+describe('leased slots (workerd, where no request may wake another)', () => {
+  const LEASE = 60_000
+  function setUp(count: number) {
+    const clock = { now: 1_000 }
+    return { clock, slots: createLeasedSlots(count, LEASE, () => clock.now) }
+  }
+
+  it('shed at once instead of waiting, and set no timer', async () => {
+    const { slots } = setUp(2)
+    const taken = takeMany(slots, 3)
+    await settle()
+    expect(taken.map(({ outcome }) => outcome)).toEqual(['taken', 'taken', 'overloaded'])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('given back are free at once, and only once', async () => {
+    const { slots } = setUp(1)
+    const first = take(slots)
+    await settle()
+    first.giveBack()
+    first.giveBack()
+    const [second, third] = takeMany(slots, 2)
+    await settle()
+    first.giveBack()
+    const fourth = take(slots)
+    await settle()
+    expect([second?.outcome, third?.outcome, fourth.outcome]).toEqual(['taken', 'overloaded', 'overloaded'])
+  })
+
+  it('that nobody gave back run out, and giving them back then takes no one’s slot away', async () => {
+    const { slots, clock } = setUp(1)
+    const lost = take(slots)
+    await settle()
+    clock.now += LEASE - 1
+    const early = take(slots)
+    clock.now += 1
+    const late = take(slots)
+    await settle()
+    expect([early.outcome, late.outcome]).toEqual(['overloaded', 'taken'])
+    lost.giveBack()
+    const next = take(slots)
+    await settle()
+    expect(next.outcome).toBe('overloaded')
+  })
+})

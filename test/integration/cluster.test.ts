@@ -1,0 +1,36 @@
+/** Everything that only a real Slurm and a real munged can prove. One cluster for all suites; each states its part. */
+
+import { afterAll, beforeAll, describe } from 'vitest'
+import { startRealCluster, type RealCluster } from './real-cluster.ts'
+import { describeConfinement } from './suites/confinement.ts'
+import { describeFailures } from './suites/failures.ts'
+import { describeGivenSlurm } from './suites/given-slurm.ts'
+import { describeMunge } from './suites/munge.ts'
+import { describeOpenApi } from './suites/openapi.ts'
+import { describePublishedExamples } from './suites/published-examples.ts'
+import { describeSlurmTokens } from './suites/slurm-tokens.ts'
+import { describeSlurmrestdContract } from './suites/slurmrestd-contract.ts'
+
+let cluster: RealCluster | null = null
+
+beforeAll(async () => {
+  cluster = await startRealCluster((line) => process.stderr.write(`  ${line}\n`))
+})
+
+afterAll(async () => {
+  await cluster?.stop()
+})
+
+function requireCluster(): RealCluster {
+  if (cluster === null) throw new Error('the cluster did not start')
+  return cluster
+}
+
+describe('Slurm tokens', () => describeSlurmTokens(requireCluster))
+describe('the published examples', () => describePublishedExamples(requireCluster))
+describe('MUNGE credentials', () => describeMunge(requireCluster))
+describe('account confinement', () => describeConfinement(requireCluster))
+describe('the OpenAPI document', () => describeOpenApi(requireCluster))
+describe('what the fake slurmrestd claims', () => describeSlurmrestdContract(requireCluster))
+describe('npm run up with a given Slurm', () => describeGivenSlurm(requireCluster))
+describe('failures', () => describeFailures(requireCluster))

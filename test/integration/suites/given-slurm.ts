@@ -1,0 +1,30 @@
+/** `npm run up` in front of a Slurm that somebody else runs: it starts none, and says what it leaves out. */
+
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { Program } from '../../support/program.ts'
+import { findFreePort } from '../../support/surroundings.ts'
+import { ALICE, OWN_ACCOUNT, type RealCluster } from '../real-cluster.ts'
+
+const UP = join(import.meta.dirname, '../../../dist/up.js')
+
+export function describeGivenSlurm(requireCluster: () => RealCluster): void {
+  test('its token examples answer from that Slurm, and the MUNGE ones are left out in words', async () => {
+    const { slurm, databaseUrl } = requireCluster()
+    const parameters = ['--once', '--user', ALICE.name, '--account', OWN_ACCOUNT]
+    const up = new Program(process.execPath, [UP, ...parameters], {
+      environment: {
+        SLURMRESTD_URL: slurm.slurmrestdUrl,
+        SLURM_JWT_HS256_KEY_FILE: slurm.hs256KeyFile,
+        DATABASE_URL: databaseUrl,
+        PORT: String(await findFreePort()),
+        VERIFIER_PORT: String(await findFreePort()),
+      },
+    })
+    const exitCode = await up.exit
+    expect([exitCode, up.stderr]).toEqual([0, ''])
+    expect(up.stdout.match(/< HTTP \d+/g)).toEqual(['< HTTP 200', '< HTTP 200'])
+    expect(up.stdout).toContain('left out: ')
+    expect(up.stdout).not.toContain('debootstrap')
+  })
+}

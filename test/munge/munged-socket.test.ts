@@ -1,0 +1,138 @@
+/** munged's socket when munged misbehaves: always an outage in time, never a verdict, nothing left behind. */
+
+import { tmpdir } from 'node:os'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createMungedSocket } from '../../functions/node/munged-socket.ts'
+import { BODY_MAX_BYTES } from '../../src/munge/frame.ts'
+import { createMungedClient, type MungedClient } from '../../src/munge/munged-client.ts'
+import { Outage } from '../../src/refusal.ts'
+import { countDescriptors } from '../support/descriptors.ts'
+import { FakeMunged, writeDecodeResponse, writeFrame } from '../support/fake-munged.ts'
+import { sleep } from '../support/program.ts'
+
+let fake: FakeMunged
+beforeEach(async () => {
+  fake = new FakeMunged()
+  await fake.start()
+})
+afterEach(() => fake.remove())
+
+const connectClient = (deadlineMilliseconds = 300): MungedClient =>
+  createMungedClient(createMungedSocket({ path: fake.socketPath, deadlineMilliseconds }))
+
+async function findOutage(promise: Promise<unknown>): Promise<Outage> {
+  const error: unknown = await promise.then(
+    () => null,
+    (caught: unknown) => caught,
+  )
+  if (error instanceof Outage && error.rule === 'munged_unavailable') return error
+  throw new Error(`not an outage of munged: ${String(error)}`)
+}
+
+test('a munged that says nothing is an outage at the deadline', async () => {
+  fake.behaviour = { kind: 'silent' }
+  const startedAt = performance.now()
+  expect((await findOutage(connectClient().decode('MUNGE:AAAA:'))).message).toContain('in time')
+  expect(performance.now() - startedAt).toBeGreaterThan(250)
+  expect(performance.now() - startedAt).toBeLessThan(1000)
+})
+
+test('a munged that drips its answer is an outage at the same deadline', async () => {
+  fake.behaviour = { kind: 'slow', millisecondsPerByte: 20 }
+  const startedAt = performance.now()
+  await findOutage(connectClient().decode('MUNGE:AAAA:'))
+  expect(performance.now() - startedAt).toBeLessThan(1000)
+})
+
+test('an answer in many small pieces is read whole', async () => {
+  fake.behaviour = { kind: 'slow', millisecondsPerByte: 1 }
+  expect(await connectClient(2500).decode('MUNGE:AAAA:')).toMatchObject({ errorNumber: 14 })
+})
+
+test('a munged that hangs up is an outage at once, whether it read, said nothing or stopped anywhere', async () => {
+  fake.behaviour = { kind: 'closes' }
+  await findOutage(connectClient().decode('MUNGE:AAAA:'))
+  for (const length of [0, 1, 10, 11, 12, 40, 61]) {
+    fake.behaviour = { kind: 'truncated', length, thenCloses: true }
+    const startedAt = performance.now()
+    expect((await findOutage(connectClient().decode('MUNGE:AAAA:'))).message).toContain(
+      `after ${length} bytes`,
+    )
+    expect(performance.now() - startedAt, `${length} bytes`).toBeLessThan(250)
+  }
+  fake.behaviour = { kind: 'truncated', length: 30, thenCloses: false }
+  await findOutage(connectClient().decode('MUNGE:AAAA:'))
+})
+
+test.each([
+  ['another protocol', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')],
+  ['an answer to another question', writeFrame(3, Buffer.of(0, 0, 0, 0, 0, 0))],
+  ['a body over the cap', writeFrame(5, Buffer.alloc(0)).fill(0xff, 7)],
+  ['an answer and more', Buffer.concat([writeDecodeResponse({}), Buffer.of(0)])],
+  ['an empty body', writeFrame(5, Buffer.alloc(0))],
+  ['a body of zeros', writeFrame(5, Buffer.alloc(4096))],
+])('%s is an outage', async (_what, bytes) => {
+  fake.behaviour = { kind: 'raw', bytes }
+  await findOutage(connectClient().decode('MUNGE:AAAA:'))
+})
+
+test('an endless answer is not read past the length its header tells', async () => {
+  fake.behaviour = {
+    kind: 'raw',
+    bytes: Buffer.concat([writeFrame(5, Buffer.alloc(BODY_MAX_BYTES)), Buffer.alloc(8 << 20)]),
+  }
+  expect((await findOutage(connectClient(2500).decode('MUNGE:AAAA:'))).message).toContain('after its answer')
+})
+
+test('a socket that is not there, or is none, is told to the operator', async () => {
+  const absent = createMungedClient(createMungedSocket({ path: '/nonexistent/munge.socket' }))
+  expect((await findOutage(absent.check())).message).toContain('no such socket')
+  const notASocket = createMungedClient(createMungedSocket({ path: tmpdir() }))
+  expect((await findOutage(notASocket.check())).message).toContain(tmpdir())
+})
+
+test('a request is sent once, however it ends', async () => {
+  for (const kind of ['silent', 'closes'] as const) {
+    const before = fake.requests
+    fake.behaviour = { kind }
+    await findOutage(connectClient().decode('MUNGE:AAAA:'))
+    expect(fake.requests - before).toBe(1)
+  }
+})
+
+test('at most 64 requests are in flight and 1,024 wait; the rest is told so at once, and none waits past the deadline', async () => {
+  fake.behaviour = { kind: 'silent' }
+  const client = connectClient(500)
+  const startedAt = performance.now()
+  const calls = Array.from({ length: 64 + 1024 + 10 }, () => findOutage(client.decode('MUNGE:AAAA:')))
+  const turnedAway = await Promise.all(calls.slice(-10))
+  expect(turnedAway[0]?.message).toContain('64 in flight and 1024 waiting')
+  expect(performance.now() - startedAt).toBeLessThan(400)
+  await Promise.all(calls)
+  expect(performance.now() - startedAt).toBeLessThan(1500)
+  expect(fake.requests).toBeLessThanOrEqual(128)
+  fake.behaviour = { kind: 'honest' }
+  await client.check()
+})
+
+test('1,000 failing calls leave the number of descriptors flat', async () => {
+  const client = connectClient(100)
+  const behaviours = [
+    { kind: 'closes' },
+    { kind: 'silent' },
+    { kind: 'truncated', length: 20, thenCloses: true },
+    { kind: 'raw', bytes: Buffer.from('garbage that is long enough') },
+  ] as const
+  await findOutage(
+    connectClient()
+      .decode('hello')
+      .then(() => Promise.reject(new Outage('munged_unavailable', ''))),
+  )
+  const before = countDescriptors()
+  for (let round = 0; round < 20; round += 1) {
+    fake.behaviour = behaviours[round % behaviours.length] ?? { kind: 'closes' }
+    await Promise.all(Array.from({ length: 50 }, () => findOutage(client.decode('MUNGE:AAAA:'))))
+  }
+  await sleep(200)
+  expect(countDescriptors()).toBeLessThanOrEqual(before + 2)
+})

@@ -1,0 +1,197 @@
+/** The policy and its order, on answers as munged gives them. */
+
+import { expect, test } from 'vitest'
+import type { DecodeAnswer } from '../../src/munge/frame.ts'
+import { createMungeVerifier, type CredentialPolicy } from '../../src/munge/verify-credential.ts'
+import type { ClientAddress } from '../../src/ports.ts'
+import { isRefusal, Outage } from '../../src/refusal.ts'
+
+const CREDENTIAL = `MUNGE:${Buffer.alloc(60, 7).toString('base64')}:`
+const CLIENT: ClientAddress = { address: '10.0.0.7', isDirectLoopback: false, hostAddresses: [] }
+const NOW = 1_800_000_000
+
+const ACCEPTED: DecodeAnswer = {
+  errorNumber: 0,
+  errorText: '',
+  ttlSeconds: 5,
+  originAddress: '10.0.0.7',
+  encodedAt: NOW,
+  decodedAt: NOW + 1,
+  uid: 1234,
+  gid: 1234,
+  restrictedUid: null,
+  restrictedGid: null,
+  payloadLength: 0,
+}
+
+/** A wrong answer to every question; each test repairs what comes before the one it asks about. */
+const ALL_WRONG: DecodeAnswer = {
+  ...ACCEPTED,
+  errorNumber: 17,
+  ttlSeconds: 300,
+  encodedAt: NOW - 100,
+  payloadLength: 9,
+  restrictedUid: 5,
+  originAddress: '192.0.2.7',
+  uid: 0,
+}
+
+function setUp(
+  answer: Partial<DecodeAnswer>,
+  more: { policy?: Partial<CredentialPolicy>; name?: string | null } = {},
+) {
+  const asked: string[] = []
+  const lines: Record<string, unknown>[] = []
+  const name = more.name === undefined ? 'alice' : more.name
+  const verifier = createMungeVerifier({
+    munged: {
+      decode: (credential) => {
+        asked.push(credential)
+        return Promise.resolve({ ...ACCEPTED, ...answer })
+      },
+      check: () => Promise.resolve(),
+    },
+    findUserName: () => Promise.resolve(name),
+    policy: {
+      maxTtlSeconds: 5,
+      minUid: 1000,
+      deniedUsers: new Set(['slurm', 'nobody']),
+      hostBinding: 'strict',
+      ...more.policy,
+    },
+    log: { write: (level, event, fields) => void lines.push({ level, event, ...fields }) },
+  })
+  return { verifier, asked, lines }
+}
+
+async function findRule(...parameters: Parameters<typeof setUp>): Promise<string | null> {
+  const outcome = await setUp(...parameters).verifier.verify(CREDENTIAL, CLIENT)
+  return isRefusal(outcome) ? outcome.rule : null
+}
+
+test('a fresh credential of an ordinary user on his own host is accepted until munged lets it expire', async () => {
+  const { verifier, asked } = setUp({})
+  expect(await verifier.verify(CREDENTIAL, CLIENT)).toEqual({
+    user: 'alice',
+    uid: 1234,
+    credentialDigest: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
+    expiresAt: NOW + 5,
+  })
+  expect(asked).toEqual([CREDENTIAL])
+})
+
+test('another spelling of a credential is refused before munged is asked', async () => {
+  const { verifier, asked } = setUp({})
+  for (const raw of [` ${CREDENTIAL}`, `${CREDENTIAL}x`, '', 'MUNGE::', 'hello', 'A'.repeat(9000)]) {
+    expect(await verifier.verify(raw, CLIENT)).toMatchObject({ rule: 'munge_malformed' })
+  }
+  expect(asked).toEqual([])
+})
+
+test.each([
+  [2, 'munge_malformed'],
+  [3, 'munge_malformed'],
+  [8, 'munge_invalid'],
+  [9, 'munge_invalid'],
+  [10, 'munge_invalid'],
+  [11, 'munge_invalid'],
+  [12, 'munge_invalid'],
+  [13, 'munge_invalid'],
+  [14, 'munge_invalid'],
+  [15, 'munge_expired'],
+  [16, 'munge_rewound'],
+  [17, 'munge_replayed'],
+  [18, 'munge_restricted'],
+])('error %i of munged is %s, though the rest of the answer would pass', async (errorNumber, rule) => {
+  expect(await findRule({ errorNumber })).toBe(rule)
+})
+
+test.each([1, 4, 5, 6, 7, 19, 255])(
+  'error %i of munged is an outage, neither yes nor no',
+  async (errorNumber) => {
+    const { verifier, lines } = setUp({ errorNumber, errorText: 'No' })
+    const failure = await verifier.verify(CREDENTIAL, CLIENT).catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(Outage)
+    expect(failure).toMatchObject({ rule: 'munged_unavailable' })
+    expect(lines).toMatchObject([{ outcome: 'outage', rule: 'munged_unavailable' }])
+  },
+)
+
+test('the questions are asked in order: munged, lifetime, age, payload, restriction, host, uid, name, denial', async () => {
+  const repairs: [string | null, Partial<DecodeAnswer>][] = [
+    ['munge_replayed', { errorNumber: 0 }],
+    ['munge_ttl_too_long', { ttlSeconds: 5 }],
+    ['munge_expired', { encodedAt: NOW }],
+    ['munge_payload', { payloadLength: 0 }],
+    ['munge_restricted', { restrictedUid: null }],
+    ['munge_wrong_host', { originAddress: '10.0.0.7' }],
+    ['munge_uid_too_low', { uid: 64030 }],
+  ]
+  let answer = ALL_WRONG
+  for (const [rule, repair] of repairs) {
+    expect(await findRule(answer, { name: null })).toBe(rule)
+    answer = { ...answer, ...repair }
+  }
+  expect(await findRule(answer, { name: null })).toBe('munge_user_unknown')
+  expect(await findRule(answer, { name: 'slurm' })).toBe('munge_user_denied')
+  expect(await findRule(answer, { name: 'Slurm' })).toBe('munge_user_denied')
+  expect(await findRule(answer, { name: 'slurmish' })).toBeNull()
+})
+
+test('a lifetime over the maximum is refused in its own words', async () => {
+  expect(await setUp({ ttlSeconds: 300 }).verifier.verify(CREDENTIAL, CLIENT)).toEqual({
+    kind: 'refusal',
+    rule: 'munge_ttl_too_long',
+    description: 'this credential lives 300 s; create it with: munge -n -t 5',
+  })
+  const lowered = setUp({ ttlSeconds: 5 }, { policy: { maxTtlSeconds: 3 } })
+  expect(await lowered.verifier.verify(CREDENTIAL, CLIENT)).toMatchObject({
+    description: 'this credential lives 5 s; create it with: munge -n -t 3',
+  })
+  expect(await findRule({ ttlSeconds: 6 })).toBe('munge_ttl_too_long')
+  expect(await findRule({ ttlSeconds: 0 })).toBe('munge_ttl_too_long')
+})
+
+test('a credential older than the maximum, or from further ahead, is refused whatever munged says', async () => {
+  expect(await findRule({ encodedAt: NOW, decodedAt: NOW + 5 })).toBeNull()
+  expect(await findRule({ encodedAt: NOW, decodedAt: NOW + 6 })).toBe('munge_expired')
+  expect(await findRule({ encodedAt: NOW + 5, decodedAt: NOW })).toBeNull()
+  expect(await findRule({ encodedAt: NOW + 6, decodedAt: NOW })).toBe('munge_rewound')
+})
+
+test('a restriction to a user or a group is refused, even one that lets the verifier decode', async () => {
+  expect(await findRule({ restrictedUid: 0 })).toBe('munge_restricted')
+  expect(await findRule({ restrictedGid: 0 })).toBe('munge_restricted')
+})
+
+test('the refusal of another host names the client, never the origin', async () => {
+  const outcome = await setUp({ originAddress: '192.0.2.7' }).verifier.verify(CREDENTIAL, CLIENT)
+  expect(outcome).toMatchObject({ rule: 'munge_wrong_host' })
+  expect(JSON.stringify(outcome)).toContain('10.0.0.7')
+  expect(JSON.stringify(outcome)).not.toContain('192.0.2.7')
+})
+
+test('the minimum uid itself is accepted, the one below is not', async () => {
+  expect(await findRule({ uid: 1000 })).toBeNull()
+  expect(await findRule({ uid: 999 })).toBe('munge_uid_too_low')
+})
+
+test('each verification is one line of the log, with who and where from, without the credential', async () => {
+  const { verifier, lines } = setUp({ errorNumber: 17, errorText: 'Replayed credential' })
+  await verifier.verify(CREDENTIAL, CLIENT)
+  expect(lines).toEqual([
+    {
+      level: 'audit',
+      event: 'munge_decision',
+      outcome: 'refused',
+      rule: 'munge_replayed',
+      credential: expect.stringMatching(/^[0-9a-f]{16}$/) as string,
+      uid: 1234,
+      user: null,
+      client: '10.0.0.7',
+      origin: '10.0.0.7',
+      munged: 'Replayed credential',
+    },
+  ])
+  expect(JSON.stringify(lines)).not.toContain(CREDENTIAL.slice(6, 30))
+})

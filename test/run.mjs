@@ -1,0 +1,108 @@
+/**
+ * What `npm test` runs, from a bare clone too: prepares, then every part in turn, and says at the end what passed,
+ * failed and was skipped, and why. Plain JavaScript, because nothing is installed yet. Parts by name: `unit`, …
+ */
+
+import { enclose, isEnclosed } from './run/enclosure.mjs'
+import { install } from '../functions/install.mjs'
+import { installNode24, installPackages } from './run/install.mjs'
+import { findClusterObstacle } from './run/obstacles.mjs'
+import { endAll, runStep } from './run/step.mjs'
+import { printSummary } from './run/summary.mjs'
+import { runVitest } from './run/vitest.mjs'
+
+const MINUTE = 60_000
+const OVERALL_LIMIT = 90 * MINUTE
+const PARTS = ['check', 'unit', 'conformance', 'integration', 'node24']
+
+const asked = process.argv.slice(2)
+const unknown = asked.filter((part) => !PARTS.includes(part))
+if (unknown.length > 0) {
+  console.error(`unknown part: ${unknown.join(', ')}; parts are ${PARTS.join(', ')}`)
+  process.exit(2)
+}
+/** For machines that can run every part: a part that was skipped fails the run. */
+const isStrict = process.env['SLURMGATE_TEST_STRICT'] === 'yes'
+const isWanted = (part) => asked.length === 0 || asked.includes(part)
+
+const results = []
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    void endAll().then(() => process.exit(130))
+  })
+}
+const overall = setTimeout(() => {
+  console.error(`npm test: not done within ${OVERALL_LIMIT / MINUTE} minutes`)
+  void endAll().then(() => {
+    printSummary(results)
+    process.exit(1)
+  })
+}, OVERALL_LIMIT)
+overall.unref()
+
+if (isEnclosed()) {
+  await runParts()
+} else {
+  const prepared = await prepare()
+  if (!prepared) {
+    printSummary(results)
+    process.exit(1)
+  }
+  for (const { name, skipped } of results) {
+    if (skipped !== undefined) console.error(`npm test: ${name}: ${skipped}`)
+  }
+  const code = await enclose(process.argv.slice(1))
+  if (code !== null) process.exit(code)
+  await runParts()
+}
+
+async function prepare() {
+  for (const [name, work] of [
+    ['npm packages and build', installAndBuild],
+    ['Debian packages', installPackages],
+  ]) {
+    const result = await work()
+    results.push({ name, ...result })
+    const { ok } = result
+    if (!ok) return false
+  }
+  return true
+}
+
+async function installAndBuild() {
+  const startedAt = Date.now()
+  const note = await install().then(() => undefined, String)
+  return { ok: note === undefined, note, milliseconds: Date.now() - startedAt }
+}
+
+async function runParts() {
+  if (isWanted('check')) {
+    results.push({ name: 'check', ...(await runStep('npm', ['run', '-s', 'check'], { limit: 6 * MINUTE })) })
+  }
+  if (isWanted('unit')) results.push(await runVitest('unit', { limit: 10 * MINUTE }))
+  if (isWanted('conformance')) results.push(await runVitest('conformance', { limit: 15 * MINUTE }))
+  if (isWanted('integration')) results.push(await runIntegration())
+  if (isWanted('node24')) await runOnNode24()
+  printSummary(results)
+  const isGood = results.every(({ ok, skipped }) => ok && (skipped === undefined || !isStrict))
+  process.exit(isGood ? 0 : 1)
+}
+
+function runIntegration() {
+  const obstacle = findClusterObstacle()
+  if (obstacle !== null) return { name: 'integration', ok: true, skipped: obstacle, milliseconds: 0 }
+  return runVitest('integration', { limit: 40 * MINUTE })
+}
+
+/** The same unit and conformance tests again; child processes of the tests use that Node too. */
+async function runOnNode24() {
+  const { binary, reason } = await installNode24()
+  if (binary === null) {
+    results.push({ name: 'unit and conformance on Node 24', ok: true, skipped: reason, milliseconds: 0 })
+    return
+  }
+  results.push(await runVitest('unit', { limit: 10 * MINUTE, node: binary, label: 'unit on Node 24' }))
+  results.push(
+    await runVitest('conformance', { limit: 15 * MINUTE, node: binary, label: 'conformance on Node 24' }),
+  )
+}

@@ -1,0 +1,40 @@
+/** The end of the run in a few lines: what a reader of a CI log needs to see first. */
+
+export function printSummary(results) {
+  const lines = ['', 'summary']
+  for (const { name, ok, skipped, note, milliseconds, files = [] } of results) {
+    const state = skipped !== undefined ? 'skipped' : ok ? 'passed' : 'FAILED'
+    const counts = files.length > 0 ? `  ${describe(files)}` : ''
+    lines.push(`  ${state.padEnd(8)}${name.padEnd(34)}${formatTime(milliseconds).padStart(8)}${counts}`)
+    if (skipped !== undefined) lines.push(`          because ${skipped}`)
+    if (note !== undefined) lines.push(`          ${note}`)
+    if (name.startsWith('conformance')) lines.push(...describeTargets(files))
+    lines.push(...files.flatMap((file) => file.skipped.map((title) => `          skipped: ${title}`)))
+  }
+  console.log(lines.join('\n'))
+}
+
+/** One line per runtime; the counts have to be equal, because both run one list. */
+function describeTargets(files) {
+  const lines = files.map(
+    (file) => `          ${file.name.replace('.test.ts', '').padEnd(10)}${describe([file])}`,
+  )
+  return haveEqualCounts(files) ? lines : [...lines, '          THE COUNTS DIFFER']
+}
+
+/** Both runtimes run one list: every case passed, or was skipped in words. */
+export function haveEqualCounts(files) {
+  const counts = files.map(({ passed, skipped }) => passed + skipped.length)
+  return files.length === 2 && new Set(counts).size === 1
+}
+
+function describe(files) {
+  const sum = (pick) => files.reduce((total, file) => total + pick(file), 0)
+  const parts = [`${sum(({ passed }) => passed)} passed`]
+  parts.push(`${sum(({ failed }) => failed)} failed`, `${sum(({ skipped }) => skipped.length)} skipped`)
+  return parts.join(', ')
+}
+
+function formatTime(milliseconds) {
+  return `${(milliseconds / 1000).toFixed(1)} s`
+}
