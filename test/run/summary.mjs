@@ -1,5 +1,7 @@
 /** The end of the run in a few lines: what a reader of a CI log needs to see first. */
 
+const FAILURE_LINES_MAX = 12
+
 export function printSummary(results) {
   const lines = ['', 'summary']
   for (const { name, ok, skipped, note, milliseconds, files = [] } of results) {
@@ -9,9 +11,21 @@ export function printSummary(results) {
     if (skipped !== undefined) lines.push(`          because ${skipped}`)
     if (note !== undefined) lines.push(`          ${note}`)
     if (name.startsWith('conformance')) lines.push(...describeTargets(files))
+    lines.push(...files.flatMap(describeFailures))
     lines.push(...files.flatMap((file) => file.skipped.map((title) => `          skipped: ${title}`)))
   }
   console.log(lines.join('\n'))
+}
+
+/** A log may be cut to its end: the end names what failed and why. */
+function describeFailures({ name, failures }) {
+  return failures.flatMap((failure) => [
+    `          failed: ${name}: ${failure.name}`,
+    ...String(failure.message ?? 'no message')
+      .split('\n')
+      .slice(0, FAILURE_LINES_MAX)
+      .map((line) => `            ${line}`),
+  ])
 }
 
 /** One line per runtime; the counts have to be equal, because both run one list. */

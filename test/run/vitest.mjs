@@ -47,12 +47,14 @@ function readFiles(file) {
   }
   return report.testResults.map(({ name, assertionResults }) => {
     const count = (...states) => assertionResults.filter(({ status }) => states.includes(status)).length
+    const failed = assertionResults.filter(({ status }) => status === 'failed')
     const skipped = assertionResults.filter(({ status }) => !['passed', 'failed'].includes(status))
     return {
       name: basename(name),
       total: assertionResults.length,
       passed: count('passed'),
-      failed: count('failed'),
+      failed: failed.length,
+      failures: failed.map(({ fullName, failureMessages }) => ({ name: fullName, message: failureMessages[0] })),
       skipped: skipped.map(({ fullName }) => fullName),
     }
   })
