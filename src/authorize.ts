@@ -4,9 +4,9 @@
  */
 
 import type { Call } from './call.ts'
-import { confineSubmit, confineUpdate } from './job-document.ts'
+import { confineSubmit, confineUpdate } from './document/job-document.ts'
 import type { JobCheck } from './job-check.ts'
-import { parseJson, serializeJson, type JsonValue } from './json-document.ts'
+import { parseJson, serializeJson, type JsonValue } from './document/json-document.ts'
 import type { Operation } from './operation.ts'
 import type { Principal, TokenPrincipal } from './principal.ts'
 import { refuse, type Refusal } from './refusal.ts'

@@ -8,7 +8,7 @@ import { QUERY_VALUE_MAX_CHARACTERS } from './limits.ts'
 import { isJobId, type Operation } from './operation.ts'
 import type { Principal } from './principal.ts'
 import { refuse, type Refusal } from './refusal.ts'
-import type { Route } from './route-table.ts'
+import type { Route } from './policy/route-table.ts'
 
 export interface CallBody {
   /** In the bare form slurmrestd wants: it refuses parameters such as `charset` (measured). */

@@ -6,7 +6,7 @@
 import { JOB_ID_MAX, JOB_PART_MAX, PATH_NAME_MAX_CHARACTERS } from './limits.ts'
 import type { Principal } from './principal.ts'
 import { refuse, type Refusal } from './refusal.ts'
-import { ROUTES, type Route } from './route-table.ts'
+import { ROUTES, type Route } from './policy/route-table.ts'
 
 /** A parsed slurmrestd call: which route, which version, which ids. Its query and body are not read yet. */
 export interface Operation {

@@ -26,7 +26,7 @@ import {
   type MungePolicy,
 } from './munge/verifier-settings.ts'
 import type { LogLevel } from './ports.ts'
-import { NEWEST_VERSION, OLDEST_VERSION } from './route-table.ts'
+import { NEWEST_VERSION, OLDEST_VERSION } from './policy/route-table.ts'
 import { readSlurmKey, type ReadKeyFile } from './slurm-key-settings.ts'
 import type { SlurmKey } from './slurm-token.ts'
 import { isDatabaseUrl } from './tokens/database.ts'

@@ -8,7 +8,7 @@ import { buildQuery, type CallBody } from './call.ts'
 import { buildPath } from './operation.ts'
 import type { Upstream, UpstreamAnswer } from './ports.ts'
 import type { Principal } from './principal.ts'
-import type { Method } from './route-table.ts'
+import type { Method } from './policy/route-table.ts'
 import type { SlurmTokenSource } from './slurm-token.ts'
 import type { Slots } from './slots.ts'
 

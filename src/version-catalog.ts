@@ -9,7 +9,7 @@ import type { Clock, Log, Upstream } from './ports.ts'
 import { Outage } from './refusal.ts'
 import { isObject } from './slurm-error.ts'
 import { createSingleFlight } from './single-flight.ts'
-import { NEWEST_VERSION, OLDEST_VERSION } from './route-table.ts'
+import { NEWEST_VERSION, OLDEST_VERSION } from './policy/route-table.ts'
 
 export interface VersionCatalog {
   /**

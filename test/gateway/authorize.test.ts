@@ -6,7 +6,7 @@ import type { Call } from '../../src/call.ts'
 import type { Operation } from '../../src/operation.ts'
 import { ADMIN_SCOPES, PUBLIC_SCOPES, type Principal, type Scope } from '../../src/principal.ts'
 import { isRefusal, Outage, refuse } from '../../src/refusal.ts'
-import { ROUTES } from '../../src/route-table.ts'
+import { ROUTES } from '../../src/policy/route-table.ts'
 import { buildToken, encode, MUNGE_ALICE, outageOf, requireOperation, ruleOf } from './in-memory-ports.ts'
 import { DAEMON_ROUTES, fillTemplate } from './slurm-routes.ts'
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { readCall, type Call } from '../../src/call.ts'
 import type { Principal } from '../../src/principal.ts'
 import { isRefusal } from '../../src/refusal.ts'
-import { ROUTES } from '../../src/route-table.ts'
+import { ROUTES } from '../../src/policy/route-table.ts'
 import { buildToken, createStream, MUNGE_ALICE, requireOperation, ruleOf } from './in-memory-ports.ts'
 import { fillTemplate } from './slurm-routes.ts'
 

@@ -2,9 +2,9 @@
 
 import { describe, expect, it } from 'vitest'
 import fc from 'fast-check'
-import { confineSubmit, confineUpdate } from '../../src/job-document.ts'
-import { JOB_FIELDS } from '../../src/job-fields.ts'
-import { parseJson, serializeJson } from '../../src/json-document.ts'
+import { confineSubmit, confineUpdate } from '../../src/document/job-document.ts'
+import { JOB_FIELDS } from '../../src/policy/job-fields.ts'
+import { parseJson, serializeJson } from '../../src/document/json-document.ts'
 import { encode, ruleOf } from './in-memory-ports.ts'
 
 type Confine = typeof confineSubmit

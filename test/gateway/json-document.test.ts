@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import fc from 'fast-check'
-import { parseJson, serializeJson } from '../../src/json-document.ts'
+import { parseJson, serializeJson } from '../../src/document/json-document.ts'
 import { encode } from './in-memory-ports.ts'
 
 /** What slurmrestd would be sent; null: refused. */

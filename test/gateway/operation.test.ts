@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import fc from 'fast-check'
 import { buildPath, findOperation, formatVersion, parseSegments } from '../../src/operation.ts'
 import type { Principal } from '../../src/principal.ts'
-import { ROUTES } from '../../src/route-table.ts'
+import { ROUTES } from '../../src/policy/route-table.ts'
 import {
   ALL_VERSIONS,
   buildToken,

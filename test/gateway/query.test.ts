@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { buildQuery, readCall } from '../../src/call.ts'
 import type { Principal } from '../../src/principal.ts'
 import { isRefusal } from '../../src/refusal.ts'
-import { ROUTES } from '../../src/route-table.ts'
+import { ROUTES } from '../../src/policy/route-table.ts'
 import { buildToken, createStream, MUNGE_ALICE, requireOperation, ruleOf } from './in-memory-ports.ts'
 import { fillTemplate } from './slurm-routes.ts'
 

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { buildPath, findOperation } from '../../src/operation.ts'
 import { isRefusal } from '../../src/refusal.ts'
-import { ROUTES } from '../../src/route-table.ts'
+import { ROUTES } from '../../src/policy/route-table.ts'
 import { ALL_VERSIONS, MUNGE_ALICE, parsePath, ruleOf } from './in-memory-ports.ts'
 import { DAEMON_ROUTES, fillTemplate } from './slurm-routes.ts'
 

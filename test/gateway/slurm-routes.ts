@@ -1,6 +1,6 @@
 /**
  * The daemons' own route table, and what each route asks of a token: derived from the OpenAPI documents of Slurm
- * 22.05, 24.11 and 26.05, independently of `src/route-table.ts`.
+ * 22.05, 24.11 and 26.05, independently of `src/policy/route-table.ts`.
  */
 
 import { readFileSync } from 'node:fs'

@@ -54,7 +54,10 @@ function readFiles(file) {
       total: assertionResults.length,
       passed: count('passed'),
       failed: failed.length,
-      failures: failed.map(({ fullName, failureMessages }) => ({ name: fullName, message: failureMessages[0] })),
+      failures: failed.map(({ fullName, failureMessages }) => ({
+        name: fullName,
+        message: failureMessages[0],
+      })),
       skipped: skipped.map(({ fullName }) => fullName),
     }
   })

@@ -1,7 +1,7 @@
 /** The route table against the daemon's own description of itself, in both directions. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ROUTES } from '../../../src/route-table.ts'
+import { ROUTES } from '../../../src/policy/route-table.ts'
 import {
   bearer,
   mungeHeader,

@@ -5,7 +5,7 @@
  */
 
 import { visit } from 'jsonc-parser'
-import { JSON_DEPTH_MAX, JSON_VALUES_MAX } from './limits.ts'
+import { JSON_DEPTH_MAX, JSON_VALUES_MAX } from '../limits.ts'
 
 export type JsonValue =
   | { readonly type: 'object'; readonly members: Map<string, JsonValue> }

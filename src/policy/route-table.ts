@@ -4,7 +4,7 @@
  * Source: the OpenAPI documents of Slurm 22.05, 24.11 and 26.05.
  */
 
-import type { Scope } from './principal.ts'
+import type { Scope } from '../principal.ts'
 
 export type Method = 'GET' | 'POST' | 'DELETE'
 

@@ -3,10 +3,10 @@
  * own account in every component. Edits the parsed tree; the client's own text never goes upstream.
  */
 
-import { JOB_FIELDS } from './job-fields.ts'
+import { JOB_FIELDS } from '../policy/job-fields.ts'
 import type { JsonValue } from './json-document.ts'
-import { JOB_COMPONENTS_MAX } from './limits.ts'
-import { refuse, type Refusal } from './refusal.ts'
+import { JOB_COMPONENTS_MAX } from '../limits.ts'
+import { refuse, type Refusal } from '../refusal.ts'
 
 type JsonObject = Extract<JsonValue, { type: 'object' }>
 
