@@ -8,7 +8,9 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/conformance/**', 'test/integration/**'],
-          testTimeout: 30_000,
+          // For what hangs, not for what is slow: each of the command line's tests starts many programs.
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
       {
@@ -16,8 +18,8 @@ export default defineConfig({
           name: 'conformance',
           include: ['test/conformance/*.test.ts'],
           fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
         },
       },
       {

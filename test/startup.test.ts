@@ -202,7 +202,7 @@ const BAD_STARTS: readonly BadStart[] = [
   },
 ]
 
-const TIME_LIMIT_MILLISECONDS = 10_000
+const TIME_LIMIT_MILLISECONDS = 60_000
 
 async function startAndFail({
   program,

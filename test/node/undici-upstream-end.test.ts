@@ -142,12 +142,12 @@ test('a server that falls silent midway is a timeout for its reader, and ends on
 test('a client that never reads a long answer is cut off at the limit of the whole answer', async () => {
   writeAnswer = pour
   const startedAt = performance.now()
-  const { body } = await send(300)
+  const { body } = await send(1_500)
   await sleep(250)
   expect(ends).toBe(0)
   await waitUntil('the end', () => ends > 0)
   // Timers may fire a millisecond early.
-  expect(performance.now() - startedAt).toBeGreaterThan(ANSWER_TIME_LIMITS * 300 - 2)
+  expect(performance.now() - startedAt).toBeGreaterThan(ANSWER_TIME_LIMITS * 1_500 - 2)
   await expectBroken()
   expect(await findFailure(readText(body))).toMatchObject({ name: 'Outage', rule: 'overloaded' })
   await expectOneEnd()
@@ -155,7 +155,7 @@ test('a client that never reads a long answer is cut off at the limit of the who
 
 test('a client that reads a drop at a time is cut off at the same limit', async () => {
   writeAnswer = pour
-  const { body } = await send(300)
+  const { body } = await send(1_500)
   const reader = body?.getReader()
   const readSlowly = async (): Promise<void> => {
     while ((await reader?.read())?.done === false) await sleep(20)

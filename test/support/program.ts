@@ -78,7 +78,7 @@ export async function runProgram(
   options: ProgramOptions & { readonly timeoutMilliseconds?: number } = {},
 ): Promise<string> {
   const program = new Program(command, parameters, options)
-  const timer = setTimeout(() => void program.stop('SIGKILL'), options.timeoutMilliseconds ?? 30_000)
+  const timer = setTimeout(() => void program.stop('SIGKILL'), options.timeoutMilliseconds ?? 120_000)
   const code = await program.exit
   clearTimeout(timer)
   if (code !== 0) {
@@ -91,7 +91,7 @@ export async function runProgram(
 export async function waitUntil(
   what: string,
   probe: () => boolean | Promise<boolean>,
-  timeoutMilliseconds = 20_000,
+  timeoutMilliseconds = 60_000,
 ): Promise<void> {
   const until = Date.now() + timeoutMilliseconds
   while (Date.now() < until) {

@@ -67,7 +67,7 @@ export class RawConnection {
     address: RawAddress,
     {
       localAddress,
-      timeoutMilliseconds = 15_000,
+      timeoutMilliseconds = 60_000,
     }: { localAddress?: string; timeoutMilliseconds?: number } = {},
   ): Promise<RawConnection> {
     return new Promise((resolve, reject) => {
