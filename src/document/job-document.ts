@@ -1,93 +1,116 @@
 /**
- * Judges and completes the job descriptions that API tokens send: only listed fields, and for a restricted token its
- * own account in every component. Edits the parsed tree; the client's own text never goes upstream.
+ * Judges and completes the job descriptions that API tokens send: only listed fields of this API version, and for a
+ * restricted token its own account in every component. Edits the parsed tree; the client's own text never goes upstream.
  */
 
-import { JOB_FIELDS } from '../policy/job-fields.ts'
-import type { JsonValue } from './json-document.ts'
 import { JOB_COMPONENTS_MAX } from '../limits.ts'
 import { refuse, type Refusal } from '../refusal.ts'
-
-type JsonObject = Extract<JsonValue, { type: 'object' }>
+import { checkJobFields, checkString, showField } from './job-field-rules.ts'
+import type { JsonObject, JsonValue } from './json-document.ts'
 
 /**
  * `{script?, job | jobs}`: the account is set in every component, because one that is left out means the user's
  * default account, which may be another (measured).
  * @param account lower case; null: any.
+ * @param version API version, v0.0.NN.
  * @returns null: nothing to refuse; the document was edited in place.
  */
-export function confineSubmit(document: JsonValue, account: string | null): Refusal | null {
-  if (document.type !== 'object') return refuse('job_malformed')
-  for (const key of document.members.keys()) {
-    if (!SUBMIT_KEYS.has(key)) return refuseField(key)
-  }
+export function confineSubmit(document: JsonValue, account: string | null, version: number): Refusal | null {
+  if (document.type !== 'object') return refuseShape('the body is not an object')
+  const outer = checkSubmission(document)
+  if (outer !== null) return outer
   const components = readComponents(document)
-  if (components === null) return refuse('job_malformed')
-  for (const component of components) {
-    const refusal = checkFields(component) ?? confineAccount(component, account, 'insert')
+  if ('kind' in components) return components
+  for (const { place, description } of components) {
+    const refusal =
+      checkJobFields(description, place, 'submission', version) ??
+      confineAccount(description, place, account, 'insert')
     if (refusal !== null) return refusal
   }
   return null
 }
 
 /** The job's new properties at top level. The job itself has to be checked separately. */
-export function confineUpdate(document: JsonValue, account: string | null): Refusal | null {
-  if (document.type !== 'object') return refuse('job_malformed')
-  return checkFields(document) ?? confineAccount(document, account, 'leave-out')
+export function confineUpdate(document: JsonValue, account: string | null, version: number): Refusal | null {
+  if (document.type !== 'object') return refuseShape('the body is not an object')
+  return checkJobFields(document, '', 'update', version) ?? confineAccount(document, '', account, 'leave-out')
 }
 
 const SUBMIT_KEYS: ReadonlySet<string> = new Set(['script', 'job', 'jobs'])
 
-/** Either `job` or `jobs`: which one counts when both are there differs by version. */
-function readComponents(document: JsonObject): readonly JsonObject[] | null {
-  const job = document.members.get('job')
-  const jobs = document.members.get('jobs')
-  if (job !== undefined && jobs === undefined) return job.type === 'object' ? [job] : null
-  if (job !== undefined || jobs?.type !== 'array') return null
-  const components = jobs.items.filter((item) => item.type === 'object')
-  const isPlausible = components.length > 0 && components.length <= JOB_COMPONENTS_MAX
-  return isPlausible && components.length === jobs.items.length ? components : null
-}
-
-/** Exact names: 22.05 folds case, and a folded name is not in the list. */
-function checkFields(component: JsonObject): Refusal | null {
-  for (const [field, value] of component.members) {
-    if (!JOB_FIELDS.has(field)) return refuseField(field)
-    // `expand:` makes this job's resources part of another job.
-    if (field === 'dependency' && mentionsExpand(value)) return refuseField(field)
+function checkSubmission(document: JsonObject): Refusal | null {
+  for (const [key, value] of document.members) {
+    const shown = showField('', key)
+    if (!SUBMIT_KEYS.has(key)) {
+      return refuse('job_field_not_allowed', {
+        description: `${shown} does not belong beside the job; a submission has "script" and "job" or "jobs"`,
+      })
+    }
+    const refusal = key === 'script' ? checkString(value, shown) : null
+    if (refusal !== null) return refusal
   }
   return null
 }
 
-function mentionsExpand(value: JsonValue): boolean {
-  return value.type !== 'string' || value.value.toLowerCase().includes('expand')
+interface Component {
+  readonly place: string
+  readonly description: JsonObject
 }
 
-/** Account names compare lower-cased; null and empty count as left out (measured). */
+/** Either `job` or `jobs`: which one counts when both are there differs by version. */
+function readComponents(document: JsonObject): readonly Component[] | Refusal {
+  const job = document.members.get('job')
+  const jobs = document.members.get('jobs')
+  if ((job === undefined) === (jobs === undefined)) {
+    return refuseShape('a submission has either "job" or "jobs"')
+  }
+  if (job !== undefined) {
+    return job.type === 'object'
+      ? [{ place: 'job', description: job }]
+      : refuseShape('"job" is not an object')
+  }
+  if (jobs?.type !== 'array') return refuseShape('"jobs" is not a list')
+  if (jobs.items.length === 0) return refuseShape('"jobs" is empty')
+  if (jobs.items.length > JOB_COMPONENTS_MAX) {
+    return refuseShape(`"jobs" has more than ${JOB_COMPONENTS_MAX} components`)
+  }
+  const components: Component[] = []
+  for (const [index, description] of jobs.items.entries()) {
+    const place = `jobs[${index}]`
+    if (description.type !== 'object') return refuseShape(`"${place}" is not an object`)
+    components.push({ place, description })
+  }
+  return components
+}
+
+/** Account names compare lower-cased; null and empty count as left out (measured). Anything but a string was refused. */
 function confineAccount(
-  component: JsonObject,
+  description: JsonObject,
+  place: string,
   account: string | null,
   whenLeftOut: 'insert' | 'leave-out',
 ): Refusal | null {
   if (account === null) return null
-  const given = component.members.get('account')
-  const isLeftOut =
-    given === undefined ||
-    (given.type === 'literal' && given.text === 'null') ||
-    (given.type === 'string' && given.value === '')
-  if (!isLeftOut) {
-    if (given.type !== 'string') return refuse('job_malformed')
-    if (given.value.toLowerCase() !== account) return refuse('account_mismatch')
+  const given = description.members.get('account')
+  const name = given?.type === 'string' ? given.value : ''
+  if (name === '' && whenLeftOut === 'leave-out') {
+    description.members.delete('account')
+    return null
   }
-  if (isLeftOut && whenLeftOut === 'leave-out') component.members.delete('account')
-  else component.members.set('account', { type: 'string', value: account })
+  if (name !== '' && foldAscii(name) !== account) {
+    return refuse('account_mismatch', {
+      description: `${showField(place, 'account')} is not the account that this API token may write for`,
+    })
+  }
+  description.members.set('account', { type: 'string', value: account })
   return null
 }
 
-/** The name is shown only where it looks like one: a caller's mistake, not a place to smuggle text into an answer. */
-function refuseField(field: string): Refusal {
-  const name = /^[A-Za-z0-9_]{1,64}$/.test(field) ? `"${field}"` : 'one of its fields'
-  return refuse('job_field_not_allowed', {
-    description: `the job description's ${name} is not open to API tokens; leave it out`,
-  })
+/** As C does: no other letter turns into one of `a` to `z` (U+212A, the Kelvin sign, would). */
+function foldAscii(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
+}
+
+function refuseShape(description: string): Refusal {
+  return refuse('job_malformed', { description: `${description}; see /openapi/v3` })
 }

@@ -1,7 +1,8 @@
 /**
  * A strict reader and writer for JSON documents that are judged before they go upstream. slurmrestd's reader takes
  * comments, single quotes, NaN, duplicate keys (last wins) and text behind the document (measured); this one takes RFC
- * 8259 and trailing commas, and keeps every number as it was written. The tokens come from jsonc-parser.
+ * 8259 and trailing commas, without what C code upstream would read as something else: NUL, lone surrogates, numbers
+ * beyond 64 bits. It keeps every number as it was written. The tokens come from jsonc-parser.
  */
 
 import { visit } from 'jsonc-parser'
@@ -13,6 +14,8 @@ export type JsonValue =
   | { readonly type: 'string'; readonly value: string }
   /** `null`, `true`, `false`, or a number, as it was written: 64-bit integers stay exact. */
   | { readonly type: 'literal'; readonly text: string }
+
+export type JsonObject = Extract<JsonValue, { type: 'object' }>
 
 export interface JsonProblem {
   readonly type: 'problem'
@@ -51,10 +54,21 @@ export function serializeJson(value: JsonValue): string {
 
 class JsonFault extends Error {}
 
+/** 22.05 copies each key into `char[256]` before it looks it up, and looks up what fitted (`_per_job_param`). */
+const KEY_MAX_BYTES = 255
+
+interface OpenValue {
+  readonly value: JsonValue
+  /** As they are compared: see {@link foldKey}. */
+  readonly keys: Set<string>
+  readonly isFolded: boolean
+  key: string
+}
+
 /** Depth is capped at each opening bracket, so the tokenizer's own recursion stays shallow. */
 class DocumentBuilder {
   readonly #text: string
-  readonly #open: { value: JsonValue; foldedKeys: Set<string>; key: string }[] = []
+  readonly #open: OpenValue[] = []
   #root: JsonValue | null = null
   #valuesCount = 0
 
@@ -87,24 +101,35 @@ class DocumentBuilder {
     if (this.#open.length >= JSON_DEPTH_MAX) {
       throw new JsonFault(`the body is nested deeper than ${JSON_DEPTH_MAX} at character ${offset + 1}`)
     }
+    const isFolded = this.#open.at(-1)?.key !== 'environment'
     this.#add(value)
-    this.#open.push({ value, foldedKeys: new Set(), key: '' })
+    this.#open.push({ value, keys: new Set(), isFolded, key: '' })
   }
 
-  /** 22.05 folds case, so keys that differ in case only are duplicates: which one counts is the daemon's secret. */
+  /**
+   * 22.05 folds case, so keys that differ in case only are duplicates: which one counts is the daemon's secret. Not so
+   * inside `environment`, an object up to v0.0.38: `http_proxy` and `HTTP_PROXY` are two variables, there and upstream.
+   */
   #setKey(key: string, offset: number): void {
     const parent = this.#open.at(-1)
     if (parent === undefined) return
-    refuseNul(key, offset)
-    const folded = key.toLowerCase()
-    if (parent.foldedKeys.has(folded)) throw new JsonFault(`a key stands twice at character ${offset + 1}`)
-    parent.foldedKeys.add(folded)
+    checkText(key, offset)
+    if (new TextEncoder().encode(key).length > KEY_MAX_BYTES) {
+      throw new JsonFault(`a key is longer than ${KEY_MAX_BYTES} bytes at character ${offset + 1}`)
+    }
+    const compared = parent.isFolded ? foldKey(key) : key
+    if (parent.keys.has(compared)) throw new JsonFault(`a key stands twice at character ${offset + 1}`)
+    parent.keys.add(compared)
     parent.key = key
   }
 
   #readLiteral(value: unknown, offset: number, length: number): JsonValue {
-    if (typeof value !== 'string') return { type: 'literal', text: this.#text.slice(offset, offset + length) }
-    refuseNul(value, offset)
+    if (typeof value !== 'string') {
+      const text = this.#text.slice(offset, offset + length)
+      if (typeof value === 'number') checkNumber(text, offset)
+      return { type: 'literal', text }
+    }
+    checkText(value, offset)
     return { type: 'string', value }
   }
 
@@ -120,7 +145,38 @@ class DocumentBuilder {
   }
 }
 
-/** C code upstream ends a string at NUL: `"own\u0000x"` would be compared as one thing and used as another. */
-function refuseNul(text: string, offset: number): void {
+/** `strcasecmp` and `tolower` in the C locale: ASCII letters and no others. */
+function foldKey(key: string): string {
+  return key.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+}
+
+/**
+ * C code upstream ends a string at NUL: `"own\u0000x"` would be compared as one thing and used as another. json-c puts
+ * U+FFFD in the place of a lone surrogate: what was judged is not what would be used.
+ */
+function checkText(text: string, offset: number): void {
   if (text.includes('\u0000')) throw new JsonFault(`a string contains NUL at character ${offset + 1}`)
+  if (/\p{Surrogate}/u.test(text)) {
+    throw new JsonFault(`a string contains half a surrogate pair at character ${offset + 1}`)
+  }
+}
+
+const INT64_MIN = -(2n ** 63n)
+const UINT64_MAX = 2n ** 64n - 1n
+
+/**
+ * json-c holds integers in 64 bits and saturates the rest; what has a fraction or an exponent becomes a double, and
+ * slurmrestd casts that to a 64-bit integer where it wants one, which C leaves undefined outside its range.
+ */
+function checkNumber(text: string, offset: number): void {
+  if (isInRange(text)) return
+  throw new JsonFault(`a number does not fit into 64 bits at character ${offset + 1}`)
+}
+
+function isInRange(text: string): boolean {
+  if (!/^-?\d+$/.test(text)) return Math.abs(Number(text)) < 2 ** 63
+  // The longest in range have 20 characters; BigInt of a megabyte of digits would take seconds.
+  if (text.length > 20) return false
+  const integer = BigInt(text)
+  return INT64_MIN <= integer && integer <= UINT64_MAX
 }

@@ -1,6 +1,7 @@
 /**
  * The policy table: every slurmrestd route that the gate knows, since and until which API version it exists, what it
- * does and what it asks of an API token. A route that is not listed here is closed to everybody.
+ * does, what it asks of an API token, where accounts can hide in it, and what its query and body may be. A route that
+ * is not listed here is closed to everybody.
  * Source: the OpenAPI documents of Slurm 22.05, 24.11 and 26.05.
  */
 
@@ -14,6 +15,16 @@ export type Method = 'GET' | 'POST' | 'DELETE'
  */
 export type Access = Scope | 'any' | 'closed'
 
+/**
+ * Where a call can reach jobs of an account, and so what is judged before a restricted token's call is let through.
+ * `nothing`: it changes nothing; reads show what Slurm shows the token's user. `anywhere`: closed to restricted tokens.
+ */
+export type AccountsIn =
+  'nothing' | 'submitted-jobs' | 'named-job' | 'named-job-and-document' | 'listed-jobs' | 'anywhere'
+
+/** What a body may be. An API token's is read strictly and written anew; `object`: no rule of the gate's beyond that. */
+export type BodyShape = 'submission' | 'job-update' | 'kill-list' | 'requeue-list' | 'object'
+
 export interface Route {
   readonly method: Method
   /** Without version: `/slurm/job/{job_id}`. Also the operation's name in logs. */
@@ -23,17 +34,17 @@ export interface Route {
   readonly until: number
   readonly effect: 'read' | 'write'
   readonly access: Access
-  /** Closed to tokens that are restricted to an account: configuration dumps. */
-  readonly unrestrictedOnly: boolean
+  readonly accountsIn: AccountsIn
   /** Names slurmrestd documents for any version. A POST takes none: it would read them in place of its body. */
   readonly query: readonly string[]
-  readonly takesBody: boolean
+  /** null: takes no body. */
+  readonly body: BodyShape | null
 }
 
 interface RouteOptions {
   readonly query?: readonly string[]
-  readonly unrestrictedOnly?: boolean
-  readonly takesBody?: boolean
+  readonly accountsIn?: AccountsIn
+  readonly body?: BodyShape
 }
 
 function route(
@@ -52,9 +63,9 @@ function route(
     until,
     effect,
     access,
-    unrestrictedOnly: options.unrestrictedOnly ?? false,
+    accountsIn: options.accountsIn ?? (effect === 'read' ? 'nothing' : 'anywhere'),
     query: options.query ?? [],
-    takesBody: options.takesBody ?? method === 'POST',
+    body: options.body ?? (method === 'POST' ? 'object' : null),
   }
 }
 
@@ -198,22 +209,36 @@ const WCKEYS_QUERY = [
 export const ROUTES: readonly Route[] = [
   route('GET', '/slurm/conf', 45, 45, 'read', 'slurm:read', {
     query: ['update_time'],
-    unrestrictedOnly: true,
+    accountsIn: 'anywhere',
   }),
   route('GET', '/slurm/diag', 36, 45, 'read', 'slurm:read'),
   route('POST', '/slurm/job/allocate', 41, 45, 'write', 'closed'),
-  route('POST', '/slurm/job/submit', 36, 45, 'write', 'slurm:jobs:manage'),
+  route('POST', '/slurm/job/submit', 36, 45, 'write', 'slurm:jobs:manage', {
+    accountsIn: 'submitted-jobs',
+    body: 'submission',
+  }),
   route('DELETE', '/slurm/job/{job_id}', 36, 45, 'write', 'slurm:jobs:manage', {
+    accountsIn: 'named-job',
     query: ['flags', 'signal'],
   }),
   route('GET', '/slurm/job/{job_id}', 36, 45, 'read', 'slurm:read', { query: ['flags', 'update_time'] }),
-  route('POST', '/slurm/job/{job_id}', 36, 45, 'write', 'slurm:jobs:manage'),
+  route('POST', '/slurm/job/{job_id}', 36, 45, 'write', 'slurm:jobs:manage', {
+    accountsIn: 'named-job-and-document',
+    body: 'job-update',
+  }),
   route('GET', '/slurm/job/{job_id}/requeue', 45, 45, 'write', 'slurm:jobs:manage', {
+    accountsIn: 'named-job',
     query: ['Hold', 'Incomplete', 'SpecialExit'],
   }),
-  route('DELETE', '/slurm/jobs', 40, 45, 'write', 'slurm:jobs:manage', { takesBody: true }),
+  route('DELETE', '/slurm/jobs', 40, 45, 'write', 'slurm:jobs:manage', {
+    accountsIn: 'listed-jobs',
+    body: 'kill-list',
+  }),
   route('GET', '/slurm/jobs', 36, 45, 'read', 'slurm:read', { query: ['flags', 'update_time'] }),
-  route('POST', '/slurm/jobs/requeue', 45, 45, 'write', 'slurm:jobs:manage'),
+  route('POST', '/slurm/jobs/requeue', 45, 45, 'write', 'slurm:jobs:manage', {
+    accountsIn: 'listed-jobs',
+    body: 'requeue-list',
+  }),
   route('GET', '/slurm/jobs/state', 40, 45, 'read', 'slurm:read', { query: ['job_id'] }),
   route('GET', '/slurm/licenses', 38, 45, 'read', 'slurm:read'),
   route('POST', '/slurm/new/node', 44, 45, 'write', 'slurm:nodes:manage'),
@@ -251,8 +276,8 @@ export const ROUTES: readonly Route[] = [
   route('GET', '/slurmdb/cluster/{name}', 36, 45, 'read', 'slurmdb:read', { query: CLUSTERS_QUERY }),
   route('GET', '/slurmdb/clusters', 36, 45, 'read', 'slurmdb:read', { query: ['update_time'] }),
   route('POST', '/slurmdb/clusters', 36, 45, 'write', 'slurmdb:manage'),
-  route('GET', '/slurmdb/conf', 45, 45, 'read', 'slurmdb:read', { unrestrictedOnly: true }),
-  route('GET', '/slurmdb/config', 36, 45, 'read', 'slurmdb:read', { unrestrictedOnly: true }),
+  route('GET', '/slurmdb/conf', 45, 45, 'read', 'slurmdb:read', { accountsIn: 'anywhere' }),
+  route('GET', '/slurmdb/config', 36, 45, 'read', 'slurmdb:read', { accountsIn: 'anywhere' }),
   route('POST', '/slurmdb/config', 36, 45, 'write', 'slurmdb:manage'),
   route('GET', '/slurmdb/diag', 36, 45, 'read', 'slurmdb:read'),
   route('GET', '/slurmdb/instance', 40, 45, 'read', 'slurmdb:read', { query: INSTANCES_QUERY }),
