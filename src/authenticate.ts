@@ -37,14 +37,11 @@ export type Authenticate = (
 ) => Promise<Principal | Refusal>
 
 export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
-  const scopes = new Set<string>([...PUBLIC_SCOPES, ...(options.areAdminScopesOn ? ADMIN_SCOPES : [])])
-  const isScope = (scope: string): scope is Scope => scopes.has(scope)
-
   return async function authenticate(credential, client) {
     const principal =
       credential.kind === 'munge'
         ? await authenticateMunge(options, credential.credential, client)
-        : await authenticateToken(options, credential.token, isScope)
+        : await authenticateToken(options, credential.token)
     if ('kind' in principal) return principal
     return checkUserName(credential.userName, principal.slurmUser, options.bearerUserNames) ?? principal
   }
@@ -67,29 +64,34 @@ async function authenticateMunge(
 async function authenticateToken(
   options: AuthenticatorOptions,
   rawToken: string,
-  isScope: (scope: string) => scope is Scope,
 ): Promise<TokenPrincipal | Refusal> {
   const parsed = parsePresentedToken(rawToken)
   if (parsed.kind === 'refusal') return parsed
   const record = await options.tokens.findByDigest(await digestToken(parsed.digestInput))
   if (record === null) return refuse('token_unknown')
+  return judgeTokenRecord(record, options)
+}
+
+/** Whether an issued token may still be used, and as whom. */
+export function judgeTokenRecord(
+  record: TokenRecord,
+  options: Pick<AuthenticatorOptions, 'now' | 'deniedUsers' | 'areAdminScopesOn'>,
+): TokenPrincipal | Refusal {
   if (record.revokedAt !== null) return refuse('token_revoked')
   if (record.expiresAt !== null && record.expiresAt * 1000 <= options.now()) return refuse('token_expired')
   if (isDeniedUser(options.deniedUsers, record.slurmUser)) return refuse('token_user_denied')
-  return buildTokenPrincipal(record, isScope)
+  return buildTokenPrincipal(record, options.areAdminScopesOn)
 }
 
 /** Scopes that are not open here are dropped: a row that carries one grants nothing by it. */
-function buildTokenPrincipal(
-  record: TokenRecord,
-  isScope: (scope: string) => scope is Scope,
-): TokenPrincipal {
+function buildTokenPrincipal(record: TokenRecord, areAdminScopesOn: boolean): TokenPrincipal {
+  const open: readonly Scope[] = areAdminScopesOn ? [...PUBLIC_SCOPES, ...ADMIN_SCOPES] : PUBLIC_SCOPES
   return {
     method: 'token',
     slurmUser: record.slurmUser,
     tokenId: record.id,
     tokenName: record.name,
-    scopes: new Set(record.scopes.filter(isScope)),
+    scopes: new Set(open.filter((scope) => record.scopes.includes(scope))),
     account: record.account === null ? null : record.account.toLowerCase(),
     expiresAt: record.expiresAt,
   }

@@ -48,7 +48,7 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
   return createGateway({
     ...parts,
     ...{ deniedUsers, bearerUserNames, areAdminScopesOn, basePath, bodyMaxBytes },
-    send: createSendUpstream({ upstream, slurmTokens, slots, timeoutMilliseconds }),
+    send: createSendUpstream({ upstream, slurmTokens, slots, timeoutMilliseconds, now }),
     versions: createVersionCatalog({ ...parts, setting: settings.versions, timeoutMilliseconds }),
     findReadiness: createReadiness({ checks, maySharePromises, now, log }),
     findClientAddress: createClientAddressFinder(settings.clientAddress, log),

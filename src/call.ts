@@ -42,8 +42,8 @@ export async function readCall(
   if ('kind' in query) return query
   const isExpected = operation.route.method === 'POST'
   if (!isExpected && !announcesBody(source.headers)) return buildCall(operation, query, null)
-  if (!operation.route.takesBody) return refuse('body_not_allowed')
-  const contentType = readContentType(source.headers, principal)
+  if (operation.route.body === null) return refuse('body_not_allowed')
+  const contentType = readContentType(source.headers, principal.method === 'munge')
   if (contentType === null) return refuse('content_type_unsupported')
   const bytes = await readBody(source, bodyMaxBytes)
   if ('kind' in bytes) return bytes
@@ -128,14 +128,14 @@ export function announcesBody(headers: Headers): boolean {
 const YAML_TYPES: ReadonlySet<string> = new Set(['application/yaml', 'application/x-yaml', 'text/yaml'])
 
 /** @returns null where slurmrestd would guess, or where the gate could not judge what it would read. */
-function readContentType(headers: Headers, principal: Principal): CallBody['contentType'] | null {
+export function readContentType(headers: Headers, mayBeYaml: boolean): CallBody['contentType'] | null {
   const coding = headers.get('content-encoding')
   if (coding !== null && coding.trim().toLowerCase() !== 'identity') return null
   const [type = '', ...parameters] = (headers.get('content-type') ?? '').toLowerCase().split(';')
   const isUtf8 = parameters.every((parameter) => /^\s*(charset="?utf-8"?)?\s*$/.test(parameter))
   if (!isUtf8) return null
   if (type.trim() === 'application/json') return 'application/json'
-  return principal.method === 'munge' && YAML_TYPES.has(type.trim()) ? 'application/yaml' : null
+  return mayBeYaml && YAML_TYPES.has(type.trim()) ? 'application/yaml' : null
 }
 
 /** The size is known before the first byte where the client says it, and enforced while reading where it does not. */

@@ -1,15 +1,20 @@
-/** The gate's endpoints that any valid credential opens: who am I, and slurmrestd's description of itself. */
+/**
+ * The gate's endpoints that any valid credential opens: who am I, how would you decide, and slurmrestd's description of
+ * itself.
+ */
 
 import { answerJson } from './answer.ts'
 import type { Trail } from './audit.ts'
 import { announcesBody } from './call.ts'
+import { answerExplain, type ExplainPathOptions } from './explain-path.ts'
 import { forwardOpenApi } from './forward.ts'
 import type { GateRequest } from './gate-request.ts'
+import { EXPLAIN_PATH, OPENAPI_PATHS, WHOAMI_PATH } from './own-path.ts'
 import type { Principal } from './principal.ts'
 import { refuse } from './refusal.ts'
 import { readAccept, type SendUpstream } from './upstream-request.ts'
 
-export interface CredentialedPathOptions {
+export interface CredentialedPathOptions extends ExplainPathOptions {
   readonly basePath: string
   readonly send: SendUpstream
 }
@@ -24,13 +29,10 @@ export type AnswerCredentialedPath = (
   trail: Trail,
 ) => Promise<Response | null>
 
-/** 22.05 serves all four, 24.11+ the last (measured). */
-const OPENAPI_PATHS: ReadonlySet<string> = new Set(['openapi', 'openapi.json', 'openapi.yaml', 'openapi/v3'])
-const WHOAMI_PATH = 'meta/whoami'
-
 export function createCredentialedPaths(options: CredentialedPathOptions): AnswerCredentialedPath {
   return async function answerCredentialedPath(request, principal, trail) {
     const path = request.segments?.join('/') ?? ''
+    if (path === EXPLAIN_PATH) return answerExplain(request, principal, trail, options)
     const isOpenApi = OPENAPI_PATHS.has(path)
     if (!isOpenApi && path !== WHOAMI_PATH) return null
     trail.note({ operation: `GET /${path}` })
@@ -41,7 +43,13 @@ export function createCredentialedPaths(options: CredentialedPathOptions): Answe
     if (!isOpenApi) return answerWhoami(principal, request.requestId)
 
     const accept = path === 'openapi.yaml' ? 'application/yaml' : readAccept(request.headers)
-    const answer = await options.send(principal, { method: 'GET', target: `/${path}`, accept, body: null })
+    const answer = await options.send(principal, {
+      method: 'GET',
+      target: `/${path}`,
+      accept,
+      body: null,
+      sendBefore: null,
+    })
     trail.answered(answer.status)
     return forwardOpenApi(answer, request.requestId, options.basePath)
   }

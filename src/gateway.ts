@@ -6,8 +6,6 @@
 import { Hono } from 'hono'
 import { createAudit, type Trail } from './audit.ts'
 import { createAuthenticator, type AuthenticatorOptions } from './authenticate.ts'
-import { authorizeCall, authorizeOperation } from './authorize.ts'
-import { readCall } from './call.ts'
 import { readCredential } from './credential.ts'
 import { createCredentialedPaths } from './credentialed-path.ts'
 import { forwardAnswer } from './forward.ts'
@@ -18,8 +16,8 @@ import {
   type GateRequestOptions,
 } from './gate-request.ts'
 import { createJobCheck } from './job-check.ts'
+import { createJudge } from './judge.ts'
 import { HEAD_MAX_BYTES } from './limits.ts'
-import { findOperation } from './operation.ts'
 import type { Log } from './ports.ts'
 import { createPublicPaths, type PublicPathOptions } from './public-path.ts'
 import { isRefusal, refuse } from './refusal.ts'
@@ -35,8 +33,12 @@ export function createGateway(options: GatewayOptions): Hono {
   const readGateRequest = createGateRequestReader(options)
   const answerPublicPath = createPublicPaths(options)
   const authenticate = createAuthenticator(options)
-  const answerCredentialedPath = createCredentialedPaths(options)
-  const checkJob = createJobCheck(options.send)
+  const judge = createJudge({
+    bodyMaxBytes: options.bodyMaxBytes,
+    findVersions: () => options.versions.findVersions(),
+    checkJobs: createJobCheck(options.send, options.now),
+  })
+  const answerCredentialedPath = createCredentialedPaths({ ...options, judge })
   const beginTrail = createAudit(options.log, options.now)
 
   /** Refusals are in the contract's order ("First match wins"). */
@@ -53,21 +55,13 @@ export function createGateway(options: GatewayOptions): Hono {
 
     const ownAnswer = await answerCredentialedPath(request, principal, trail)
     if (ownAnswer !== null) return ownAnswer
-    const operation = findOperation(request, principal, await options.versions.findVersions())
-    if (isRefusal(operation)) return trail.refuse(operation)
-    trail.note({ operation })
-
-    const refusal = authorizeOperation(principal, operation)
-    if (refusal !== null) return trail.refuse(refusal)
-    const call = await readCall(request, operation, principal, options.bodyMaxBytes)
-    if (isRefusal(call)) return trail.refuse(call)
-    const grant = await authorizeCall(principal, call, checkJob)
+    const grant = await judge(request, principal, (operation) => trail.note({ operation }))
     if (isRefusal(grant)) return trail.refuse(grant)
     trail.allow(grant.rule)
 
     const answer = await options.send(grant.principal, buildUpstreamCall(grant, request.headers))
     trail.answered(answer.status)
-    return forwardAnswer(answer, request.requestId, operation.version)
+    return forwardAnswer(answer, request.requestId, grant.call.operation.version)
   }
 
   return new Hono()

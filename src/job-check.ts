@@ -1,11 +1,12 @@
 /**
- * Looks at the job a restricted token is about to change: every record of it (array tasks, components of a het job and
- * their leader) has to be in the token's account. Never cached; unknown and foreign jobs get the same answer.
+ * Looks at the jobs a restricted token is about to change: every record of each (array tasks, components of a het job
+ * and their leader) has to be in the token's account. Never cached; unknown and foreign jobs get the same answer.
  */
 
 import { readAll } from './byte-stream.ts'
-import { JOB_CHECK_MAX_BYTES } from './limits.ts'
-import { formatVersion, type Operation } from './operation.ts'
+import { JOB_CHECK_FRESH_MILLISECONDS, JOB_CHECK_MAX_BYTES } from './limits.ts'
+import { formatVersion } from './operation.ts'
+import type { Clock } from './ports.ts'
 import type { TokenPrincipal } from './principal.ts'
 import { Outage, refuse, type Refusal } from './refusal.ts'
 import {
@@ -19,28 +20,32 @@ import {
 import type { SendUpstream } from './upstream-request.ts'
 
 /**
- * @param account lower case.
- * @returns null: every record is in the account.
+ * @param version the API version that the write will use too.
+ * @param jobIds canonical, of whole jobs.
+ * @returns until when (Unix milliseconds) the write has to be on its way: every record was in the account.
  * @throws Outage when slurmrestd does not tell.
  */
 export type JobCheck = (
   principal: TokenPrincipal,
-  operation: Operation,
-  account: string,
-) => Promise<Refusal | null>
+  version: number,
+  jobIds: readonly string[],
+) => Promise<{ readonly sendBefore: number } | Refusal>
 
-export function createJobCheck(send: SendUpstream): JobCheck {
-  return async function checkJob(principal, operation, account) {
-    const jobId = operation.ids['{job_id}'] ?? ''
-    const records = await findJobRecords(send, principal, operation.version, jobId)
-    if (!areAllIn(records, account)) return refuseJob(account)
-    const leaders = new Set(records.flatMap((record) => readLeader(record)))
-    leaders.delete(jobId)
-    for (const leader of leaders) {
-      const components = await findJobRecords(send, principal, operation.version, leader)
-      if (!areAllIn(components, account)) return refuseJob(account)
+export function createJobCheck(send: SendUpstream, now: Clock): JobCheck {
+  return async function checkJobs(principal, version, jobIds) {
+    const { account } = principal
+    const sendBefore = now() + JOB_CHECK_FRESH_MILLISECONDS
+    const seen = new Set<string>()
+    const waiting = [...jobIds]
+    for (let jobId = waiting.shift(); jobId !== undefined; jobId = waiting.shift()) {
+      if (seen.has(jobId)) continue
+      seen.add(jobId)
+      if (now() > sendBefore) throw new Outage('job_check_stale', `${seen.size} jobs were looked at in time`)
+      const records = await findJobRecords(send, principal, version, jobId)
+      if (account === null || !areAllIn(records, account)) return refuseJob(account ?? '')
+      waiting.push(...records.flatMap((record) => readLeader(record)))
     }
-    return null
+    return { sendBefore }
   }
 }
 
@@ -73,6 +78,7 @@ async function findJobRecords(
     target: `/slurm/${formatVersion(version)}/job/${jobId}`,
     accept: 'application/json',
     body: null,
+    sendBefore: null,
   })
   const bytes = await readAll(answer.body, JOB_CHECK_MAX_BYTES)
   if (bytes === null) throw new Outage('job_check_failed', 'the job is too large to be checked')

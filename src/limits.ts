@@ -27,6 +27,12 @@ export const JSON_VALUES_MAX = 100_000
 /** A restricted token's job description: more components than any real het job or batch of jobs. */
 export const JOB_COMPONENTS_MAX = 256
 
+/** Jobs that one bulk call of an API token may list; a restricted token's are looked at one by one. */
+export const JOB_LIST_MAX = 64
+
+/** What the gate saw of a job counts for so long: a write that could not be sent by then is not sent. */
+export const JOB_CHECK_FRESH_MILLISECONDS = 5_000
+
 /** An error answer is looked into up to here (CONTRACT "HTTP", 502). */
 export const ERROR_BODY_MAX_BYTES = 64 * 1024
 

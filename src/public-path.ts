@@ -3,6 +3,7 @@
 import { answerJson, answerRefusal, answerText } from './answer.ts'
 import type { GateRequest } from './gate-request.ts'
 import { formatVersion } from './operation.ts'
+import { PUBLIC_PATHS, type PublicPath } from './own-path.ts'
 import type { Readiness } from './readiness.ts'
 import { refuse } from './refusal.ts'
 import type { VersionCatalog } from './version-catalog.ts'
@@ -19,25 +20,22 @@ export interface PublicPathOptions {
 export type AnswerPublicPath = (request: GateRequest) => Promise<Response | null>
 
 export function createPublicPaths({ versions, findReadiness }: PublicPathOptions): AnswerPublicPath {
-  const answers = new Map<string, (requestId: string) => Promise<Response>>([
-    ['ping', (id) => Promise.resolve(answerText(id, 'pong'))],
-    ['healthz', (id) => Promise.resolve(answerJson(id, { status: 'ok' }))],
-    ['readyz', async (id) => answerReadiness(id, await findReadiness())],
-    [
-      'meta/versions/supported',
-      async (id) => answerJson(id, (await versions.findVersions()).map(formatVersion)),
-    ],
-    [
-      'meta/versions/latest',
-      async (id) => answerText(id, formatVersion((await versions.findVersions()).at(-1) ?? 0)),
-    ],
-  ])
+  const answers: Readonly<Record<PublicPath, (requestId: string) => Promise<Response>>> = {
+    ping: (id) => Promise.resolve(answerText(id, 'pong')),
+    healthz: (id) => Promise.resolve(answerJson(id, { status: 'ok' })),
+    readyz: async (id) => answerReadiness(id, await findReadiness()),
+    'meta/versions/supported': async (id) =>
+      answerJson(id, (await versions.findVersions()).map(formatVersion)),
+    'meta/versions/latest': async (id) =>
+      answerText(id, formatVersion((await versions.findVersions()).at(-1) ?? 0)),
+  }
 
   return async function answerPublicPath({ method, segments, requestId }) {
-    const answer = answers.get(segments?.join('/') ?? '')
-    if (answer === undefined) return null
+    const path = segments?.join('/') ?? ''
+    const own = PUBLIC_PATHS.find((known) => known === path)
+    if (own === undefined) return null
     if (method !== 'GET') return answerRefusal(requestId, refuse('method_not_allowed', { allow: ['GET'] }))
-    return answer(requestId)
+    return answers[own](requestId)
   }
 }
 

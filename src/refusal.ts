@@ -312,6 +312,12 @@ export const OUTAGES = {
     description:
       'slurmrestd did not say which account the job belongs to, so nothing was changed; try again shortly',
   },
+  job_check_stale: {
+    status: 503,
+    number: 20614,
+    description:
+      'slurmrestd was too busy between the look at the job and the write, so nothing was changed; try again',
+  },
   internal_error: {
     status: 500,
     number: 20699,

@@ -6,8 +6,9 @@
 import type { Grant } from './authorize.ts'
 import { buildQuery, type CallBody } from './call.ts'
 import { buildPath } from './operation.ts'
-import type { Upstream, UpstreamAnswer } from './ports.ts'
+import type { Clock, Upstream, UpstreamAnswer } from './ports.ts'
 import type { Principal } from './principal.ts'
+import { Outage } from './refusal.ts'
 import type { Method } from './policy/route-table.ts'
 import type { SlurmTokenSource } from './slurm-token.ts'
 import type { Slots } from './slots.ts'
@@ -18,6 +19,8 @@ export interface UpstreamCall {
   readonly target: string
   readonly accept: Accept
   readonly body: CallBody | null
+  /** Unix milliseconds after which it must not be sent any more; null: any time. */
+  readonly sendBefore: number | null
 }
 
 export type Accept = 'application/json' | 'application/yaml'
@@ -31,12 +34,13 @@ export function buildUpstreamCall(grant: Grant, headers: Headers): UpstreamCall 
     target: `${buildPath(operation)}${buildQuery(query)}`,
     accept,
     body,
+    sendBefore: grant.sendBefore,
   }
 }
 
 /**
  * Sends one call as the principal's user.
- * @throws Outage `overloaded` before anything was sent; `upstream_unreachable`, `upstream_timeout`.
+ * @throws Outage `overloaded`, `job_check_stale` before anything was sent; `upstream_unreachable`, `upstream_timeout`.
  */
 export type SendUpstream = (principal: Principal, call: UpstreamCall) => Promise<UpstreamAnswer>
 
@@ -45,15 +49,19 @@ export interface SendOptions {
   readonly slurmTokens: SlurmTokenSource
   readonly slots: Slots
   readonly timeoutMilliseconds: number
+  readonly now: Clock
 }
 
 export function createSendUpstream(options: SendOptions): SendUpstream {
-  const { upstream, slurmTokens, slots, timeoutMilliseconds } = options
+  const { upstream, slurmTokens, slots, timeoutMilliseconds, now } = options
   return async function sendUpstream(principal, call) {
     const giveBack = await slots.take()
     try {
       // Chosen after the wait for a slot, so that it has at least half its life left when it is used.
       const token = await slurmTokens.findToken(principal.slurmUser)
+      if (call.sendBefore !== null && now() > call.sendBefore) {
+        throw new Outage('job_check_stale', 'the write waited too long for a slot')
+      }
       return await upstream.send({
         method: call.method,
         target: call.target,

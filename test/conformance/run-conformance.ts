@@ -8,9 +8,11 @@ import { ACCOUNT_CASES } from './cases/accounts.ts'
 import { ANSWER_CASES } from './cases/answers.ts'
 import { AUDIT_CASES } from './cases/audit.ts'
 import { BODY_CASES } from './cases/bodies.ts'
+import { BULK_CASES } from './cases/bulk.ts'
 import { CLIENT_CASES } from './cases/clients.ts'
 import { CREDENTIAL_CASES } from './cases/credentials.ts'
 import { ENDPOINT_CASES } from './cases/endpoints.ts'
+import { EXPLAIN_CASES } from './cases/explain.ts'
 import { FORWARDING_CASES } from './cases/forwarding.ts'
 import { MUNGE_CASES } from './cases/munge.ts'
 import { ORDER_CASES } from './cases/order.ts'
@@ -27,6 +29,8 @@ export const GROUPS: readonly (readonly [name: string, cases: readonly Conforman
   ['versions and paths', PATH_CASES],
   ['scopes', SCOPE_CASES],
   ['accounts', ACCOUNT_CASES],
+  ['bulk calls', BULK_CASES],
+  ['explanations', EXPLAIN_CASES],
   ['bodies and queries', BODY_CASES],
   ['forwarding', FORWARDING_CASES],
   ['answers', ANSWER_CASES],

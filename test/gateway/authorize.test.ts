@@ -19,8 +19,10 @@ function keyOf({ route }: Operation): string {
   return `${route.method} ${route.template}`
 }
 
-/** Writes that CONTRACT opens to restricted tokens: what names one job, or is judged by its document. */
+/** Writes that CONTRACT opens to restricted tokens: what names its jobs, or is judged by its document. */
 const CONFINED = [
+  'DELETE /slurm/jobs',
+  'POST /slurm/jobs/requeue',
   'POST /slurm/job/submit',
   'POST /slurm/job/{job_id}',
   'DELETE /slurm/job/{job_id}',
@@ -91,6 +93,8 @@ const CANCEL = requireOperation('DELETE', '/slurm/v0.0.45/job/7')
 const REQUEUE = requireOperation('GET', '/slurm/v0.0.45/job/7/requeue')
 const BOUND = buildToken(['slurm:jobs:manage'], 'own')
 const FREE = buildToken(['slurm:jobs:manage'])
+const KILL = requireOperation('DELETE', '/slurm/v0.0.45/jobs/')
+const SEND_BEFORE = 6_000
 
 function buildCall(operation: Operation, text: string | null): Call {
   const body = text === null ? null : { contentType: 'application/json' as const, bytes: encode(text) }
@@ -99,19 +103,23 @@ function buildCall(operation: Operation, text: string | null): Call {
 
 async function authorize(principal: Principal, call: Call, answer: 'yes' | 'no' | 'outage' = 'yes') {
   const checked: string[] = []
-  const result = await authorizeCall(principal, call, (_principal, operation, account) => {
-    checked.push(`${keyOf(operation)} ${account}`)
+  const result = await authorizeCall(principal, call, (_principal, version, jobIds) => {
+    checked.push(...jobIds.map((jobId) => `v0.0.${version} ${jobId}`))
     if (answer === 'outage') return Promise.reject(new Outage('job_check_failed', 'gone'))
-    return Promise.resolve(answer === 'yes' ? null : refuse('account_mismatch'))
+    return Promise.resolve(answer === 'yes' ? { sendBefore: SEND_BEFORE } : refuse('account_mismatch'))
   })
   const bytes = isRefusal(result) ? null : result.call.body?.bytes
   const sent = bytes === null || bytes === undefined ? null : new TextDecoder().decode(bytes)
+  if (!isRefusal(result)) {
+    expect(result.checkedJobs).toHaveLength(checked.length)
+    expect(result.sendBefore).toBe(checked.length > 0 ? SEND_BEFORE : null)
+  }
   return { rule: result.rule, sent, checked }
 }
 
 describe('a call', () => {
   it('of a MUNGE caller goes upstream byte by byte, and no job is looked at', async () => {
-    for (const text of ['{"job":{"account":"oth"},}', "{'a':NaN} // x", '- yaml: true\n', '\u0000']) {
+    for (const text of ['{"job":{"account":"oth"},}', '{"comment":"x"} // x', '{"comment": "x" ,}']) {
       const expected = { rule: 'munge_user', sent: text, checked: [] }
       expect(await authorize(MUNGE_ALICE, buildCall(UPDATE, text), 'no')).toEqual(expected)
     }
@@ -147,10 +155,11 @@ describe('a call', () => {
     [UPDATE, '{"comment":"x"}'],
     [CANCEL, null],
     [REQUEUE, null],
+    [KILL, '{"jobs":["7"],"account":"own"}'],
   ] as const)(
     'that names a job is allowed to a restricted token only when the job is its own',
     async (operation, text) => {
-      const checked = [`${keyOf(operation)} own`]
+      const checked = ['v0.0.45 7']
       const call = buildCall(operation, text)
       expect(await authorize(BOUND, call, 'yes')).toEqual({ rule: 'token_account', sent: text, checked })
       expect(await authorize(BOUND, call, 'no')).toEqual({ rule: 'account_mismatch', sent: null, checked })
@@ -159,10 +168,10 @@ describe('a call', () => {
     },
   )
 
-  it.each([SUBMIT, UPDATE])('without a document is never granted to a token that is confined by its document', async (operation) => {
+  it.each([SUBMIT, UPDATE, KILL])('without a document is never granted to a token that is confined by its document', async (operation) => {
     for (const principal of [BOUND, FREE]) {
       const rule = await authorize(principal, buildCall(operation, null)).then(({ rule }) => rule, () => 'thrown')
-      expect(['json_malformed', 'job_malformed', 'thrown']).toContain(rule)
+      expect(['json_malformed', 'job_malformed', 'operation_closed', 'thrown']).toContain(rule)
     }
   }) // prettier-ignore
 })

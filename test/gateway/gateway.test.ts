@@ -50,7 +50,7 @@ describe('first match wins, and nothing is forwarded', () => {
     [403, 'insufficient_scope', `${SUBMIT}?x=1`, post('{', bearer('reader'))],
     [403, 'insufficient_scope', '/slurm/v0.0.42/reconfigure', { headers: [bearer('free')] }],
     [403, 'operation_closed', '/slurm/v0.0.42/job/allocate', post('{', bearer('free'))],
-    [403, 'operation_closed', '/slurm/v0.0.42/jobs?x=1', { method: 'DELETE', headers: [bearer('bound')] }],
+    [403, 'operation_closed', '/slurm/v0.0.42/jobs/', { method: 'DELETE', headers: [bearer('bound')] }],
     [400, 'query_not_allowed', `${JOBS}?bogus=1`, { headers: [bearer('free')] }],
     [400, 'query_on_post', `${SUBMIT}?x=1`, { method: 'POST', headers: [bearer('free'), ['Content-Type', 'x/y']], body: '{' }],
     [400, 'body_not_allowed', '/slurm/v0.0.42/job/7', { method: 'DELETE', headers: [munge, json], body: '{}' }],

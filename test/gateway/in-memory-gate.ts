@@ -129,6 +129,7 @@ export function createInMemoryGate(
       }),
       slots,
       timeoutMilliseconds: 1000,
+      now,
     }),
     log: {
       write(level, event, fields) {

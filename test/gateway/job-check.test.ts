@@ -1,20 +1,13 @@
 /** facts/slurm.md 8: before a restricted token changes a job, every record of it has to be in the token's account. */
 
 import { describe, expect, it } from 'vitest'
-import { createJobCheck } from '../../src/job-check.ts'
-import { JOB_CHECK_MAX_BYTES } from '../../src/limits.ts'
+import { createJobCheck, type JobCheck } from '../../src/job-check.ts'
+import { JOB_CHECK_FRESH_MILLISECONDS, JOB_CHECK_MAX_BYTES } from '../../src/limits.ts'
 import type { UpstreamAnswer } from '../../src/ports.ts'
 import type { Principal } from '../../src/principal.ts'
-import { Outage, type Refusal } from '../../src/refusal.ts'
+import { isRefusal, Outage } from '../../src/refusal.ts'
 import type { UpstreamCall } from '../../src/upstream-request.ts'
-import {
-  buildAnswer,
-  buildSlurmErrors,
-  buildToken,
-  createStream,
-  outageOf,
-  requireOperation,
-} from './in-memory-ports.ts'
+import { buildAnswer, buildSlurmErrors, buildToken, createStream, outageOf } from './in-memory-ports.ts'
 
 const BOUND = buildToken(['slurm:jobs:manage'], 'own')
 const own = (more: object = {}) => ({ account: 'own', ...more })
@@ -22,38 +15,69 @@ const oth = (more: object = {}) => ({ account: 'oth', ...more })
 
 type Answers = Readonly<Record<string, UpstreamAnswer | Error>>
 
-function setUp(answers: Answers, call = 'DELETE /slurm/v0.0.42/job/100') {
+const NOW = 1_000
+const FRESH = { sendBefore: NOW + JOB_CHECK_FRESH_MILLISECONDS }
+
+function setUp(answers: Answers, version = 42, jobIds: readonly string[] = ['100']) {
+  const clock = { now: NOW, perLook: 0 }
   const sent: { principal: Principal; call: UpstreamCall }[] = []
-  const check = createJobCheck((principal, upstreamCall) => {
-    sent.push({ principal, call: upstreamCall })
-    const answer = answers[upstreamCall.target.split('/').at(-1) ?? '']
-    if (answer instanceof Error) return Promise.reject(answer)
-    return Promise.resolve(answer ?? buildAnswer(404, buildSlurmErrors(2017)))
-  })
-  const [method = '', path = ''] = call.split(' ')
-  return { sent, check: (): Promise<Refusal | null> => check(BOUND, requireOperation(method, path), 'own') }
+  const check = createJobCheck(
+    (principal, upstreamCall) => {
+      sent.push({ principal, call: upstreamCall })
+      clock.now += clock.perLook
+      const answer = answers[upstreamCall.target.split('/').at(-1) ?? '']
+      if (answer instanceof Error) return Promise.reject(answer)
+      return Promise.resolve(answer ?? buildAnswer(404, buildSlurmErrors(2017)))
+    },
+    () => clock.now,
+  )
+  return { sent, clock, check: () => check(BOUND, version, jobIds) }
 }
 
 const jobs = (...records: unknown[]) => buildAnswer(200, { jobs: records, errors: [], warnings: [] })
-const verdict = async (answers: Answers): Promise<string> => (await setUp(answers).check())?.rule ?? 'allowed'
+const ruleOf = (result: Awaited<ReturnType<JobCheck>>) => (isRefusal(result) ? result.rule : 'allowed')
+const verdict = async (answers: Answers): Promise<string> => ruleOf(await setUp(answers).check())
 const outage = (answers: Answers) => outageOf(() => setUp(answers).check())
 
 it('looks as the same user, at the same version, at exactly the job that is named, and asks again each time', async () => {
-  for (const call of ['POST /slurm/v0.0.38/job/100', 'DELETE /slurm/v0.0.38/job/100/']) {
-    const { sent, check } = setUp({ 100: jobs(own()) }, call)
-    expect(await check()).toBeNull()
-    const expected = {
-      method: 'GET',
-      target: '/slurm/v0.0.38/job/100',
-      accept: 'application/json',
-      body: null,
-    }
-    expect(sent).toEqual([{ principal: BOUND, call: expected }])
+  const { sent, check } = setUp({ 100: jobs(own()) }, 38)
+  expect(await check()).toEqual(FRESH)
+  const expected = {
+    method: 'GET',
+    target: '/slurm/v0.0.38/job/100',
+    accept: 'application/json',
+    body: null,
+    sendBefore: null,
   }
-  const { sent, check } = setUp({ 100: jobs(own()) }, 'GET /slurm/v0.0.45/job/100/requeue')
-  await check()
+  expect(sent).toEqual([{ principal: BOUND, call: expected }])
   await check().catch(() => undefined)
   expect(sent).toHaveLength(2)
+})
+
+describe('a list of jobs', () => {
+  const own2 = () => ({ 100: jobs(own()), 101: jobs(own()) })
+
+  it('is looked at job by job, each once, and refused at the first that is not own', async () => {
+    const good = setUp({ ...own2(), 102: jobs(oth()) }, 45, ['100', '101', '100'])
+    expect(await good.check()).toEqual(FRESH)
+    expect(good.sent.map(({ call }) => call.target)).toEqual([
+      '/slurm/v0.0.45/job/100',
+      '/slurm/v0.0.45/job/101',
+    ])
+    const bad = setUp({ ...own2(), 102: jobs(oth()) }, 45, ['100', '102', '101'])
+    expect(ruleOf(await bad.check())).toBe('account_mismatch')
+    expect(bad.sent).toHaveLength(2)
+  })
+
+  it('counts from before the first look, and is given up when the looks take too long', async () => {
+    const slow = setUp(own2(), 45, ['100', '101'])
+    slow.clock.perLook = JOB_CHECK_FRESH_MILLISECONDS
+    expect(await slow.check()).toEqual(FRESH)
+    const late = setUp(own2(), 45, ['100', '101'])
+    late.clock.perLook = JOB_CHECK_FRESH_MILLISECONDS + 1
+    expect(await outageOf(() => late.check())).toBe('job_check_stale')
+    expect(late.sent).toHaveLength(1)
+  })
 })
 
 describe('the records of a job', () => {
@@ -100,14 +124,14 @@ describe('a component of a het job', () => {
     const { sent, check } = setUp({
       100: jobs(own({ het_job_id: leader(100) }), own({ het_job_id: leader(100) })),
     })
-    expect(await check()).toBeNull()
+    expect(await check()).toEqual(FRESH)
     expect(sent).toHaveLength(1)
   })
 
   it.each([0, null, undefined, { set: false, infinite: false, number: 0 }, { set: true, number: 0 }])(
     'is no other job, whose het_job_id is %j', async (het_job_id) => {
       const { sent, check } = setUp({ 100: jobs(own({ het_job_id })) })
-      expect(await check()).toBeNull()
+      expect(await check()).toEqual(FRESH)
       expect(sent).toHaveLength(1)
     },
   ) // prettier-ignore
@@ -130,7 +154,7 @@ describe('an unknown job', () => {
       100: buildAnswer(status, { jobs: [own()], ...(buildSlurmErrors(2017) as object) }),
     }).check()
     const foreign = await setUp({ 100: jobs(oth()) }).check()
-    expect(unknown).not.toBeNull()
+    expect(isRefusal(unknown)).toBe(true)
     expect(unknown).toEqual(foreign)
   })
 })

@@ -6,12 +6,19 @@ import { Outage } from '../../src/refusal.ts'
 import { createSendUpstream, readAccept, type UpstreamCall } from '../../src/upstream-request.ts'
 import { buildAnswer, encode, MUNGE_ALICE, outageOf } from './in-memory-ports.ts'
 
-const GET: UpstreamCall = { method: 'GET', target: '/x', accept: 'application/json', body: null }
+const GET: UpstreamCall = {
+  method: 'GET',
+  target: '/x',
+  accept: 'application/json',
+  body: null,
+  sendBefore: null,
+}
 
 function setUp() {
   const events: string[] = []
   const sent: UpstreamRequest[] = []
   const world = {
+    now: 1_000,
     take: (): Promise<void> => Promise.resolve(),
     findToken: (user: string): Promise<string> => Promise.resolve(`token-of-${user}`),
     answer: (): Promise<UpstreamAnswer> => Promise.resolve(buildAnswer(200, {})),
@@ -38,9 +45,26 @@ function setUp() {
       },
     },
     timeoutMilliseconds: 1234,
+    now: () => world.now,
   })
   return { send, sent, world, events }
 }
+
+describe('a write whose job was looked at', () => {
+  it('goes out as long as what was seen counts, and not a millisecond later', async () => {
+    const { send, sent, world, events } = setUp()
+    await send(MUNGE_ALICE, { ...GET, sendBefore: world.now })
+    expect(sent).toHaveLength(1)
+    world.take = () => {
+      world.now += 1
+      return Promise.resolve()
+    }
+    const late = { ...GET, sendBefore: world.now }
+    expect(await outageOf(() => send(MUNGE_ALICE, late))).toBe('job_check_stale')
+    expect(sent).toHaveLength(1)
+    expect(events.at(-1)).toBe('give back')
+  })
+})
 
 describe('a call', () => {
   it('waits for its slot first, and chooses its token then', async () => {
