@@ -7,7 +7,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/conformance/**', 'test/integration/**'],
+          exclude: ['test/conformance/**', 'test/integration/**', 'test/adversarial/**'],
           // For what hangs, not for what is slow: each of the command line's tests starts many programs.
           testTimeout: 180_000,
           hookTimeout: 180_000,
@@ -30,6 +30,15 @@ export default defineConfig({
           // The first of them may have to build the Debian root: minutes on a new machine.
           testTimeout: 600_000,
           hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          name: 'adversarial',
+          include: ['test/adversarial/*.test.ts'],
+          // Three Slurms side by side, each with its root to be built on a new machine.
+          testTimeout: 40 * 60_000,
+          hookTimeout: 20 * 60_000,
         },
       },
     ],

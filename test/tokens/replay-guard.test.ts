@@ -24,7 +24,7 @@ let store: TokenDatabase
 const closers: (() => Promise<void>)[] = []
 beforeAll(async () => {
   store = await createTokenDatabase()
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   for (const close of closers) await close()
   await store.sql.end()

@@ -18,7 +18,7 @@ import {
 let store: TokenDatabase
 beforeAll(async () => {
   store = await createTokenDatabase()
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await store.sql.end()
   await stopOwnPostgres()

@@ -37,7 +37,7 @@ let tokens: TokenDatabase
 beforeAll(async () => {
   tokens = await createTokenDatabase()
   await tokens.sql`insert into api_tokens ${tokens.sql(buildTokenRow())}`
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await tokens.sql.end()
   await stopOwnPostgres()

@@ -16,7 +16,7 @@ let bundle: WorkerBundle
 
 beforeAll(async () => {
   bundle = await loadWorkerBundle()
-}, 110_000)
+}, 180_000)
 
 /** Static and dynamic imports and `require`, as a parser sees them. */
 async function findImports(script: string): Promise<string[]> {
@@ -82,7 +82,7 @@ it('is run by the tests with the date and flags that would be deployed', async (
     compatibility_date: bundle.compatibility.compatibilityDate,
     compatibility_flags: bundle.compatibility.compatibilityFlags,
   })
-}, 60_000)
+}, 180_000)
 
 it.each([
   ['compatibility_date = "2026-04-01"\n'],
