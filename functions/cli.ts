@@ -34,6 +34,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 const diagnose: Command = async (args, context) =>
   await (await import('./cli/doctor.ts')).diagnose(args, context)
 
+/** Likewise. */
+const explainRequest: Command = async (args, context) =>
+  await (await import('./cli/explain.ts')).explainRequest(args, context)
+
 /** Services: they keep the process; loaded only when asked for. */
 const SERVICES: Readonly<Record<string, () => Promise<unknown>>> = {
   gateway: async () => (await import('./gateway.ts')).runGateway(process.env),
@@ -52,6 +56,7 @@ async function main(args: readonly string[], context: CommandContext): Promise<E
   if (service !== null && args.length === 1) {
     return await runService(service, context)
   }
+  if (noun === 'explain') return await runCommand(explainRequest, args.slice(1), context)
   if (noun === 'doctor') return await runCommand(diagnose, args.slice(1), context)
   const command = findOwn(COMMANDS, `${noun} ${verb}`)
   if (command === null) {

@@ -81,7 +81,7 @@ export async function authorizeCall(
 function authorizeMungeCall(principal: Principal, call: Call): Grant | Refusal {
   const { body, operation } = call
   const problem = body === null ? null : judgeMungeDocument(body.bytes, body.contentType, operation)
-  if (problem !== null) return refuse('json_malformed', { description: problem.text })
+  if (problem !== null) return refuse('document_harmful', { description: problem.text })
   return new AuthorizedCall(principal, call, 'munge_user')
 }
 

@@ -248,6 +248,11 @@ export const REFUSALS = {
     number: 20415,
     description: 'the body is not a job description; see /openapi/v3',
   },
+  document_harmful: {
+    status: 400,
+    number: 20416,
+    description: 'slurmrestd would not read this document safely',
+  },
   head_too_large: { status: 431, number: 20500, description: 'the request head is larger than 16 KiB' },
 } as const satisfies Record<string, RuleAnswer>
 

@@ -133,7 +133,11 @@ function readDatabaseUrl(env: Environment, problems: string[]): string {
   return url
 }
 
-function readSlurmrestd({ env, runtime }: SettingsSource, problems: string[]): SlurmrestdAddress | null {
+/** @returns null with at least one problem. */
+export function readSlurmrestd(
+  { env, runtime }: Pick<SettingsSource, 'env' | 'runtime'>,
+  problems: string[],
+): SlurmrestdAddress | null {
   const text = readRequiredText(env, 'SLURMRESTD_URL', problems)
   if (text === '') return null
   if (text.startsWith('unix:')) {
@@ -164,7 +168,7 @@ function requireConfidential(
   }
 }
 
-function readVersionSetting(env: Environment, problems: string[]): 'auto' | readonly number[] {
+export function readVersionSetting(env: Environment, problems: string[]): 'auto' | readonly number[] {
   if (readText(env, 'SLURM_API_VERSIONS', { default: 'auto' }) === 'auto') return 'auto'
   const list = readList(env, 'SLURM_API_VERSIONS', { default: [], item: /^v0\.0\.[1-9]\d{0,2}$/ }, problems)
   const versions = list.map((version) => Number(version.slice('v0.0.'.length)))

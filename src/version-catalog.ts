@@ -65,7 +65,14 @@ export function createVersionCatalog(options: VersionCatalogOptions): VersionCat
   }
 }
 
-async function fetchVersions(options: VersionCatalogOptions): Promise<readonly number[]> {
+/**
+ * Asks slurmrestd once, as nobody.
+ * @returns the NN of v0.0.NN, ascending, never empty.
+ * @throws Outage; SyntaxError where the document is no JSON.
+ */
+export async function fetchVersions(
+  options: Pick<VersionCatalogOptions, 'upstream' | 'timeoutMilliseconds'>,
+): Promise<readonly number[]> {
   const answer = await options.upstream.send({
     method: 'GET',
     target: '/openapi/v3',

@@ -2,6 +2,7 @@
 
 import { checkIssueRequest, type IssueOrder, type RawIssueRequest } from '../../src/tokens/issue-rules.ts'
 import { issueToken, type IssuedToken } from '../../src/tokens/issue-token.ts'
+import { isProblem, type ServiceUserWarning } from '../../src/tokens/service-user.ts'
 import { IMPORTED_LENGTH_MAX } from '../../src/tokens/token-form.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
 import { readIssueConfiguration, withTokenDatabase } from './configuration.ts'
@@ -17,6 +18,7 @@ const OPTIONS = {
   format: { type: 'string' },
   'token-from-stdin': { type: 'boolean' },
   'issued-by': { type: 'string' },
+  strict: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const
 
@@ -44,12 +46,37 @@ export const issue: Command = async (args, context) => {
     if (order.problems.some(({ kind }) => kind === 'usage')) throw new UsageError(...lines)
     throw new CommandFailure(lines.join('\n'))
   }
+  const warnings = await warn(order, deniedUsers, values.strict === true, context)
   const issued = await withTokenDatabase(databaseUrl, (db) => issueToken(db, order, context))
   if (issued.kind === 'duplicate') {
     throw new CommandFailure('the store has this token already; nothing was changed (token list)')
   }
-  show(issued, order, values.json === true, context)
+  if (values.json === true) context.print(JSON.stringify(describe(issued, order, warnings)) + '\n')
+  else show(issued, order, context)
   return 0
+}
+
+/**
+ * Says what Slurm's accounting has against the token's user. Loads slurmrestd's adapter, which no other token command
+ * needs.
+ * @throws CommandFailure with `--strict` where there is a problem: before anything is written.
+ */
+async function warn(
+  order: IssueOrder,
+  deniedUsers: ReadonlySet<string>,
+  isStrict: boolean,
+  context: CommandContext,
+): Promise<readonly ServiceUserWarning[]> {
+  const { warnOfServiceUser } = await import('./service-user.ts')
+  const warnings = await warnOfServiceUser(order, deniedUsers, context)
+  for (const warning of warnings) {
+    const word = isProblem(warning) ? 'warning' : 'note'
+    context.note(`slurmgate: ${word}: ${cleanCell(warning.text)}`)
+  }
+  if (isStrict && warnings.some((warning) => isProblem(warning))) {
+    throw new CommandFailure('no token was issued (--strict)')
+  }
+  return warnings
 }
 
 async function readImport(context: CommandContext): Promise<string> {
@@ -62,8 +89,7 @@ function findOperator({ env, userName }: CommandContext): string | undefined {
   return names.find((name) => name !== undefined && name !== '')
 }
 
-function show(issued: IssuedToken, order: IssueOrder, asJson: boolean, context: CommandContext): void {
-  if (asJson) return context.print(JSON.stringify(describe(issued, order)) + '\n')
+function show(issued: IssuedToken, order: IssueOrder, context: CommandContext): void {
   if (!context.isTerminal) {
     context.print(issued.token + '\n')
     return context.note(`issued ${issued.id} (${cleanCell(order.name)})`)
@@ -74,7 +100,11 @@ function show(issued: IssuedToken, order: IssueOrder, asJson: boolean, context: 
   context.note('This token is shown once and cannot be recovered. Hand it over on a safe way.')
 }
 
-function describe(issued: IssuedToken, order: IssueOrder): Readonly<Record<string, unknown>> {
+function describe(
+  issued: IssuedToken,
+  order: IssueOrder,
+  warnings: readonly ServiceUserWarning[],
+): Readonly<Record<string, unknown>> {
   return {
     id: issued.id,
     token: issued.token,
@@ -85,6 +115,7 @@ function describe(issued: IssuedToken, order: IssueOrder): Readonly<Record<strin
     format: order.form.format,
     expires_at: order.expiresAt === null ? null : new Date(order.expiresAt * 1000).toISOString(),
     issued_by: order.issuedBy,
+    warnings,
   }
 }
 

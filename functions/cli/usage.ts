@@ -7,14 +7,18 @@ usage:
   slurmgate verifier                   serve the MUNGE verifier, beside munged
   slurmgate token issue --name N --user U (--account A | --any-account) --scope S[,S...]
                         [--expires 90d|RFC 3339|never] [--format opaque|jwt]
-                        [--token-from-stdin] [--issued-by WHO] [--json]
+                        [--token-from-stdin] [--issued-by WHO] [--strict] [--json]
   slurmgate token list [--json]
   slurmgate token show ID [--json]
   slurmgate token revoke ID [--json]
+  slurmgate explain --token-id ID METHOD PATH [--body FILE|-] [--content-type TYPE] [--json]
+                                       how the gate would decide, and by which rule; forwards nothing
   slurmgate db migrate [--json]        create or update the token store's schema
   slurmgate doctor [--json]            ask every dependency, one line each
   slurmgate --help | --version
 
 Configuration is read from the environment; the token commands need DATABASE_URL.
+With the gateway's SLURMRESTD_URL and SLURM_JWT_* too, token issue looks the user up in Slurm's accounting and warns of
+what the token's account would not confine; --strict issues nothing then, nor when nobody could be asked.
 Exit codes: 0 done, 1 refused or failed, 2 not understood or badly configured.
 `

@@ -5,6 +5,7 @@ import { startRealCluster, type RealCluster } from './real-cluster.ts'
 import { describeConfinement } from './suites/confinement.ts'
 import { describeFailures } from './suites/failures.ts'
 import { describeGivenSlurm } from './suites/given-slurm.ts'
+import { describeIssueLookUp } from './suites/issue-look-up.ts'
 import { describeMunge } from './suites/munge.ts'
 import { describeOpenApi } from './suites/openapi.ts'
 import { describePublishedExamples } from './suites/published-examples.ts'
@@ -33,4 +34,5 @@ describe('account confinement', () => describeConfinement(requireCluster))
 describe('the OpenAPI document', () => describeOpenApi(requireCluster))
 describe('what the fake slurmrestd claims', () => describeSlurmrestdContract(requireCluster))
 describe('npm run up with a given Slurm', () => describeGivenSlurm(requireCluster))
+describe('the look-up of token issue', () => describeIssueLookUp(requireCluster))
 describe('failures', () => describeFailures(requireCluster))

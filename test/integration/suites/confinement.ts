@@ -160,10 +160,51 @@ export function describeConfinement(requireCluster: () => RealCluster): void {
     expect([one.status, one.errors]).toEqual([two.status, two.errors])
   })
 
-  test('bulk cancel is closed to it', async () => {
+  test('bulk cancel by anything but a list of jobs is closed to it', async () => {
     const jobId = await submitAs(OTHER_ACCOUNT)
-    const answer = await call('DELETE', '/slurm/latest/jobs/', `{"user_name":"${ALICE.name}"}`)
-    expect([answer.status, answer.errors?.[0]?.error]).toEqual([403, 'operation_closed'])
+    for (const body of [`{"user_name":"${ALICE.name}"}`, `{"account":"${OWN_ACCOUNT}"}`, '{}']) {
+      const answer = await call('DELETE', '/slurm/latest/jobs/', body)
+      expect([answer.status, answer.errors?.[0]?.error]).toEqual([403, 'operation_closed'])
+    }
     expect(await showJob(jobId)).toContain('PENDING')
+  })
+
+  test('a list of its own jobs is cancelled whole; with one foreign job in it, not at all', async () => {
+    const [one, two] = [await submitAs(OWN_ACCOUNT), await submitAs(OWN_ACCOUNT)]
+    const foreign = await submitAs(OTHER_ACCOUNT)
+    const mixed = await call('DELETE', '/slurm/latest/jobs/', JSON.stringify({ jobs: [one, foreign, two] }))
+    expect([mixed.status, mixed.errors?.[0]?.error]).toEqual([403, 'account_mismatch'])
+    for (const jobId of [one, two, foreign]) expect(await showJob(jobId)).toContain('PENDING')
+    expect((await call('DELETE', '/slurm/latest/jobs/', JSON.stringify({ jobs: [one, two] }))).status).toBe(
+      200,
+    )
+    for (const jobId of [one, two]) expect(await showJob(jobId)).toContain('CANCELLED')
+    expect(await showJob(foreign)).toContain('PENDING')
+  })
+
+  test('slurmctld itself spares a listed job that the account filter does not match', async () => {
+    const foreign = await submitAs(OTHER_ACCOUNT)
+    const unrestricted = await requireCluster().issueToken(null)
+    const answer = await gateway?.call({
+      method: 'DELETE',
+      target: '/slurm/latest/jobs/',
+      headers: [bearer(unrestricted), JSON_TYPE],
+      body: JSON.stringify({ account: OWN_ACCOUNT, jobs: [foreign] }),
+    })
+    expect(answer?.status).toBe(200)
+    expect(await showJob(foreign)).toContain('PENDING')
+  })
+
+  test('an explanation looks at the job and changes nothing', async () => {
+    const [own, foreign] = [await submitAs(OWN_ACCOUNT), await submitAs(OTHER_ACCOUNT)]
+    for (const [jobId, decision] of [
+      [own, 'allowed'],
+      [foreign, 'refused'],
+    ] as const) {
+      const question = JSON.stringify({ method: 'DELETE', path: `/slurm/latest/job/${jobId}` })
+      const answer = await call('POST', '/meta/explain', question)
+      expect(answer).toMatchObject({ status: 200, decision })
+      expect(await showJob(jobId)).toContain('PENDING')
+    }
   })
 }

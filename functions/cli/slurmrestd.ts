@@ -1,0 +1,60 @@
+/** slurmrestd as the command line reaches it: with the gateway's own settings, for one command. */
+
+import type { Environment } from '../../src/environment.ts'
+import { readSlurmrestd, readVersionSetting, type SlurmrestdAddress } from '../../src/settings.ts'
+import { readSlurmKey } from '../../src/slurm-key-settings.ts'
+import type { SlurmKey } from '../../src/slurm-token.ts'
+import { createSlurmTokenSource, isUsableKey, type SlurmTokenSource } from '../../src/slurm-token.ts'
+import { readKeyFile } from '../node/key-file.ts'
+import { createUndiciUpstream, type NodeUpstream } from '../node/undici-upstream.ts'
+import { CommandFailure, type CommandContext } from './command.ts'
+
+/** The shortest life that the gateway may give one. */
+const SLURM_TOKEN_SECONDS = 30
+
+export interface SlurmrestdConnection {
+  readonly upstream: NodeUpstream
+  readonly slurmTokens: SlurmTokenSource
+  /** `auto`, or the operator's list (ascending). */
+  readonly versions: 'auto' | readonly number[]
+}
+
+/**
+ * Closes the connection whatever happens.
+ * @throws CommandFailure with every problem of the settings, by name and never by value.
+ */
+export async function withSlurmrestd<T>(
+  { env, clock }: CommandContext,
+  deniedUsers: ReadonlySet<string>,
+  work: (connection: SlurmrestdConnection) => Promise<T>,
+): Promise<T> {
+  const { address, key, versions } = readSettings(env)
+  if (!(await isUsableKey(key))) {
+    throw new CommandFailure('SLURM_JWT_RS256_JWK (or its _FILE) is no usable key')
+  }
+  const upstream = createUndiciUpstream(address, 1)
+  const slurmTokens = createSlurmTokenSource({
+    key,
+    lifespanSeconds: SLURM_TOKEN_SECONDS,
+    deniedUsers,
+    now: clock,
+  })
+  try {
+    return await work({ upstream, slurmTokens, versions })
+  } finally {
+    void upstream.close().catch(() => undefined)
+  }
+}
+
+function readSettings(env: Environment): {
+  address: SlurmrestdAddress
+  key: SlurmKey
+  versions: 'auto' | readonly number[]
+} {
+  const problems: string[] = []
+  const address = readSlurmrestd({ env, runtime: 'node' }, problems)
+  const key = readSlurmKey({ env, readKeyFile }, problems)
+  const versions = readVersionSetting(env, problems)
+  if (problems.length === 0 && address !== null && key !== null) return { address, key, versions }
+  throw new CommandFailure(`${problems.join('; ')} (set them as the gateway has them)`)
+}
