@@ -33,7 +33,12 @@ export interface VersionCatalogOptions {
  * The document wants *a* token but does not check it (measured on 22.05, 24.11 and 26.05): no Slurm token is minted
  * for anybody to learn the versions.
  */
-const DISCOVERY_HEADERS = { accept: 'application/json', 'x-slurm-user-token': 'slurmgate-version-discovery' }
+const DISCOVERY_HEADERS = {
+  accept: 'application/json',
+  // 22.05 wants a name beside the token, any name (measured).
+  'x-slurm-user-name': 'nobody',
+  'x-slurm-user-token': 'slurmgate-version-discovery',
+}
 
 export function createVersionCatalog(options: VersionCatalogOptions): VersionCatalog {
   const { setting, now, log } = options

@@ -67,7 +67,11 @@ describe('auto', () => {
     expect(await catalog.findVersions()).toEqual([40, 41])
     expect(sent).toHaveLength(1)
     expect(sent[0]).toMatchObject({ method: 'GET', target: '/openapi/v3', body: null })
-    expect(Object.keys(sent[0]?.headers ?? {}).sort()).toEqual(['accept', 'x-slurm-user-token'])
+    expect(Object.keys(sent[0]?.headers ?? {}).sort()).toEqual([
+      ...['accept', 'x-slurm-user-name', 'x-slurm-user-token'],
+    ])
+    // 22.05 wants a name too, and takes any (measured).
+    expect(sent[0]?.headers['x-slurm-user-name']).toBe('nobody')
     expect(sent[0]?.headers['x-slurm-user-token']).not.toContain('.')
   })
 

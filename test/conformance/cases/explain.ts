@@ -109,7 +109,7 @@ const ASKED: readonly Asked[] = [
 ]
 
 const asked: readonly ConformanceCase[] = ASKED.map(({ name, as, question, answer, looks = [] }) => ({
-  name: `${name}`,
+  name: name,
   source: SOURCE,
   async run(bench) {
     expect(await explain(bench, question, as)).toMatchObject(answer)
