@@ -45,6 +45,12 @@ export type GrantRule = 'munge_user' | 'token_scope' | 'token_account'
 
 /** Whether the operation is open to this principal at all; its query and body are not looked at. */
 export function authorizeOperation(principal: Principal, operation: Operation): Refusal | null {
+  const { deadlyUntil } = operation.route
+  if (deadlyUntil !== null && operation.version <= deadlyUntil) {
+    return refuse('operation_closed', {
+      description: `slurmrestd does not survive this operation before v0.0.${deadlyUntil + 1}; use that version, or a newer one`,
+    })
+  }
   if (principal.method === 'munge') return null
   const { access, accountsIn } = operation.route
   if (access === 'closed') return refuse('operation_closed')

@@ -5,7 +5,8 @@
 
 import { readAll } from './byte-stream.ts'
 import { QUERY_VALUE_MAX_CHARACTERS } from './limits.ts'
-import { isJobId, type Operation } from './operation.ts'
+import { encodeText, type Operation } from './operation.ts'
+import { findQueryRule } from './policy/query-rules.ts'
 import type { Principal } from './principal.ts'
 import { refuse, type Refusal } from './refusal.ts'
 import type { Route } from './policy/route-table.ts'
@@ -38,7 +39,7 @@ export async function readCall(
   principal: Principal,
   bodyMaxBytes: number,
 ): Promise<Call | Refusal> {
-  const query = readQuery(source.search, operation.route)
+  const query = readQuery(source.search, operation)
   if ('kind' in query) return query
   const isExpected = operation.route.method === 'POST'
   if (!isExpected && !announcesBody(source.headers)) return buildCall(operation, query, null)
@@ -59,7 +60,7 @@ function buildCall(operation: Operation, query: Call['query'], body: CallBody | 
 }
 
 /** Names from the route's list, each once; values are checked, and encoded anew when they go upstream. */
-function readQuery(search: string, route: Route): Call['query'] | Refusal {
+function readQuery(search: string, { route, version }: Operation): Call['query'] | Refusal {
   const query: (readonly [string, string])[] = []
   const seen = new Set<string>()
   for (const part of search.replace(/^\?/, '').split('&')) {
@@ -67,39 +68,22 @@ function readQuery(search: string, route: Route): Call['query'] | Refusal {
     if (route.method === 'POST') return refuse('query_on_post')
     const equals = part.indexOf('=')
     const name = decodeQueryText(equals === -1 ? part : part.slice(0, equals))
-    const value = decodeQueryText(equals === -1 ? '' : part.slice(equals + 1))
-    if (name === null || value === null || seen.has(name)) return refuse('query_malformed')
+    const given = decodeQueryText(equals === -1 ? '' : part.slice(equals + 1))
+    if (name === null || given === null || seen.has(name)) return refuse('query_malformed')
     if (!route.query.includes(name)) return refuseQueryName(name, route)
-    const form = QUERY_FORMS[name]
-    if (form !== undefined && !form.isGood(value)) {
-      return refuse('query_malformed', { description: `${name} must be ${form.words}` })
+    const rule = findQueryRule(name, route.template, version)
+    const value = equals === -1 ? (rule.whenBare ?? given) : given
+    if (!rule.isGood(value)) {
+      return refuse('query_malformed', { description: `${name} must be ${rule.words}` })
     }
     seen.add(name)
     query.push([name, value])
   }
+  const { oneOf } = route
+  if (oneOf !== null && !oneOf.some((name) => seen.has(name))) {
+    return refuse('query_malformed', { description: `name at least one of: ${oneOf.join(', ')}` })
+  }
   return query
-}
-
-/** Parameters whose malformed values have crashed daemons, or are read as another job (measured). */
-const QUERY_FORMS: Readonly<Record<string, QueryForm | undefined>> = {
-  update_time: { isGood: (value) => /^\d{1,10}$/.test(value), words: 'a Unix time in seconds, decimal' },
-  flags: {
-    isGood: (value) => /^[A-Za-z0-9_]+(,[A-Za-z0-9_]+)*$/.test(value),
-    words: 'names of flags, separated by commas',
-  },
-  signal: {
-    isGood: (value) => /^(\d{1,2}|[A-Za-z]{3}[A-Za-z0-9]{0,13})$/.test(value),
-    words: "a signal's name or number",
-  },
-  job_id: {
-    isGood: (value) => value.split(',').every((id) => isJobId(id, false)),
-    words: 'job ids, separated by commas',
-  },
-}
-
-interface QueryForm {
-  isGood(value: string): boolean
-  readonly words: string
 }
 
 /** @returns null for text that is not UTF-8, has control characters, or is over-long. */
@@ -155,5 +139,5 @@ async function readBody(
 /** Names and values encoded by us: every character a URL could give a meaning to is escaped. */
 export function buildQuery(query: Call['query']): string {
   if (query.length === 0) return ''
-  return `?${query.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&')}`
+  return `?${query.map(([name, value]) => `${encodeText(name)}=${encodeText(value)}`).join('&')}`
 }

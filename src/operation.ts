@@ -56,17 +56,23 @@ export function findOperation(
   }
   // A token bound to one account names whole jobs only, never a task or component.
   const isRestricted = principal.method === 'token' && principal.account !== null
-  const ids = readIds(found.parts, rest, isRestricted)
+  const ids = readIds(found, rest, isRestricted)
   return ids === null ? refuse('path_id_malformed') : { kind: 'operation', route: found.route, version, ids }
 }
 
 /** The upstream path, rebuilt from parsed parts. */
 export function buildPath(operation: Operation): string {
   const [area, ...parts] = operation.route.template.slice(1).split('/')
-  const filled = parts.map((part) =>
-    isPlaceholder(part) ? encodeURIComponent(operation.ids[part] ?? '') : part,
-  )
+  const filled = parts.map((part) => (isPlaceholder(part) ? encodeText(operation.ids[part] ?? '') : part))
   return `/${area ?? ''}/${formatVersion(operation.version)}/${filled.join('/')}`
+}
+
+/** For a path or query: `! ' ( ) *` too, which slurmrestd does not take as they are (measured). */
+export function encodeText(text: string): string {
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
 }
 
 export function formatVersion(version: number): string {
@@ -109,7 +115,7 @@ function isPlaceholder(part: string): boolean {
 }
 
 function readIds(
-  parts: readonly string[],
+  { route, parts }: RouteParts,
   segments: readonly string[],
   isRestricted: boolean,
 ): Record<string, string> | null {
@@ -117,7 +123,8 @@ function readIds(
   for (const [index, part] of parts.entries()) {
     if (!isPlaceholder(part)) continue
     const segment = segments[index] ?? ''
-    if (!(part === '{job_id}' ? isJobId(segment, isRestricted) : isName(segment))) return null
+    const isGood = part === '{job_id}' ? isJobId(segment, isRestricted) : isName(segment, route.template)
+    if (!isGood) return null
     ids[part] = segment
   }
   return ids
@@ -133,8 +140,13 @@ export function isJobId(text: string, isRestricted: boolean): boolean {
   return match[2] === undefined || (!isRestricted && Number(match[2]) <= JOB_PART_MAX)
 }
 
-/** Nodes, partitions, accounts, users, … as Slurm names them. */
-function isName(text: string): boolean {
+/**
+ * Nodes, partitions, accounts, users, … as Slurm names them. 24.11 and 26.05 die of a QOS `null`, and take a number for
+ * the id of one: `DELETE qos/1` removes `normal` (measured).
+ */
+function isName(text: string, template: string): boolean {
+  if (/^null$/i.test(text)) return false
+  if (template === '/slurmdb/qos/{name}' && /^(\d+$|0x)/i.test(text)) return false
   return text.length <= PATH_NAME_MAX_CHARACTERS && /^[A-Za-z0-9_][A-Za-z0-9_.:@+-]*$/.test(text)
 }
 

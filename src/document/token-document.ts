@@ -9,6 +9,7 @@ import { refuse, type Refusal } from '../refusal.ts'
 import { confineSubmit, confineUpdate } from './job-document.ts'
 import { confineJobList, refuseWithoutList } from './job-list.ts'
 import { parseJson, serializeJson, type JsonValue } from './json-document.ts'
+import { findHarm } from './munge-document.ts'
 
 export interface ConfinedCall {
   readonly kind: 'confined'
@@ -29,6 +30,8 @@ export function confineCall(principal: TokenPrincipal, call: Call): ConfinedCall
   }
   const document = parseJson(call.body.bytes)
   if (document.type === 'problem') return refuse('json_malformed', { description: document.text })
+  const harm = document.type === 'object' ? findHarm(document, call.operation) : null
+  if (harm !== null) return refuse('document_harmful', { description: harm })
   const listedJobs = confineDocument(document, call, principal.account)
   if ('kind' in listedJobs) return listedJobs
   const bytes = new TextEncoder().encode(serializeJson(document))

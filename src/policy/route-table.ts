@@ -39,12 +39,18 @@ export interface Route {
   readonly query: readonly string[]
   /** null: takes no body. */
   readonly body: BodyShape | null
+  /** Of these query names one has to be there; null: none has to. */
+  readonly oneOf: readonly string[] | null
+  /** The NN of the newest version in which the operation ends slurmrestd, whoever asks: closed to everybody; null: none. */
+  readonly deadlyUntil: number | null
 }
 
 interface RouteOptions {
   readonly query?: readonly string[]
   readonly accountsIn?: AccountsIn
   readonly body?: BodyShape
+  readonly oneOf?: readonly string[]
+  readonly deadlyUntil?: number
 }
 
 function route(
@@ -66,6 +72,8 @@ function route(
     accountsIn: options.accountsIn ?? (effect === 'read' ? 'nothing' : 'anywhere'),
     query: options.query ?? [],
     body: options.body ?? (method === 'POST' ? 'object' : null),
+    oneOf: options.oneOf ?? null,
+    deadlyUntil: options.deadlyUntil ?? null,
   }
 }
 
@@ -152,6 +160,8 @@ const ASSOCIATIONS_QUERY = [
   'without_parent_info',
   'without_parent_limits',
 ] as const
+/** Without one of them a DELETE is about every association there is (measured on 22.05 and 26.05). */
+const ASSOCIATION_FILTERS = ['account', 'cluster', 'id', 'parent_account', 'partition', 'user'] as const
 const CLUSTERS_QUERY = [
   'classification',
   'cluster',
@@ -267,9 +277,15 @@ export const ROUTES: readonly Route[] = [
   route('GET', '/slurmdb/accounts', 36, 45, 'read', 'slurmdb:read', { query: ACCOUNTS_QUERY }),
   route('POST', '/slurmdb/accounts', 36, 45, 'write', 'slurmdb:manage'),
   route('POST', '/slurmdb/accounts_association', 40, 45, 'write', 'slurmdb:manage'),
-  route('DELETE', '/slurmdb/association', 36, 45, 'write', 'slurmdb:manage', { query: ASSOCIATIONS_QUERY }),
+  route('DELETE', '/slurmdb/association', 36, 45, 'write', 'slurmdb:manage', {
+    query: ASSOCIATIONS_QUERY,
+    oneOf: ASSOCIATION_FILTERS,
+  }),
   route('GET', '/slurmdb/association', 36, 45, 'read', 'slurmdb:read', { query: ASSOCIATIONS_QUERY }),
-  route('DELETE', '/slurmdb/associations', 38, 45, 'write', 'slurmdb:manage', { query: ASSOCIATIONS_QUERY }),
+  route('DELETE', '/slurmdb/associations', 38, 45, 'write', 'slurmdb:manage', {
+    query: ASSOCIATIONS_QUERY,
+    oneOf: ASSOCIATION_FILTERS,
+  }),
   route('GET', '/slurmdb/associations', 36, 45, 'read', 'slurmdb:read', { query: ASSOCIATIONS_QUERY }),
   route('POST', '/slurmdb/associations', 37, 45, 'write', 'slurmdb:manage'),
   route('DELETE', '/slurmdb/cluster/{name}', 36, 45, 'write', 'slurmdb:manage', { query: CLUSTERS_QUERY }),
@@ -289,7 +305,8 @@ export const ROUTES: readonly Route[] = [
   route('GET', '/slurmdb/ping', 42, 45, 'read', 'slurmdb:read'),
   route('GET', '/slurmdb/qos', 36, 45, 'read', 'slurmdb:read', { query: QOS_QUERY }),
   route('POST', '/slurmdb/qos', 38, 45, 'write', 'slurmdb:manage'),
-  route('DELETE', '/slurmdb/qos/{name}', 36, 45, 'write', 'slurmdb:manage'),
+  // 22.05 dies of it in v0.0.36 and v0.0.37, whatever is named and whoever asks (measured).
+  route('DELETE', '/slurmdb/qos/{name}', 36, 45, 'write', 'slurmdb:manage', { deadlyUntil: 37 }),
   route('GET', '/slurmdb/qos/{name}', 36, 45, 'read', 'slurmdb:read', { query: ['with_deleted'] }),
   route('GET', '/slurmdb/tres', 36, 45, 'read', 'slurmdb:read'),
   route('POST', '/slurmdb/tres', 36, 45, 'write', 'slurmdb:manage'),

@@ -66,6 +66,15 @@ describe(`every route with every scope (slurm-routes.tsv)`, () => {
     for (const operation of OPERATIONS) expect(authorizeOperation(MUNGE_ALICE, operation)).toBeNull()
   })
 
+  it('what ends slurmrestd in a version is closed in it to everybody, and open in the next', () => {
+    const at = (version: number) => requireOperation('DELETE', `/slurmdb/v0.0.${version}/qos/normal`)
+    for (const principal of [MUNGE_ALICE, buildToken(['slurmdb:manage'])]) {
+      for (const version of [36, 37])
+        expect(ruleOf(authorizeOperation(principal, at(version)))).toBe('operation_closed')
+      expect(authorizeOperation(principal, at(38))).toBeNull()
+    }
+  })
+
   it('a missing scope is named, for the challenge of RFC 6750 section 3.1', () => {
     const refusal = authorizeOperation(buildToken([]), requireOperation('GET', '/slurm/v0.0.45/reconfigure'))
     expect(refusal).toMatchObject({ rule: 'insufficient_scope', scope: 'slurm:reconfigure' })

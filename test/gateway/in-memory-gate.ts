@@ -128,6 +128,7 @@ export function createInMemoryGate(
         now,
       }),
       slots,
+      oldAccountingSlots: createQueuedSlots(1),
       timeoutMilliseconds: 1000,
       now,
     }),

@@ -158,3 +158,10 @@ describe('whatever path is given', () => {
     )
   })
 })
+
+it.each(['account/null', 'user/NULL', 'qos/null', 'qos/1', 'qos/042', 'qos/0x1'])(
+  'DELETE slurmdb/%s names what a daemon dies of or takes for an id (measured)',
+  (path) => {
+    expect(ruleOf(find('DELETE', `/slurmdb/v0.0.42/${path}`))).toBe('path_id_malformed')
+  },
+)

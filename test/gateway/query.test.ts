@@ -6,7 +6,15 @@ import { buildQuery, readCall } from '../../src/call.ts'
 import type { Principal } from '../../src/principal.ts'
 import { isRefusal } from '../../src/refusal.ts'
 import { ROUTES } from '../../src/policy/route-table.ts'
-import { buildToken, createStream, MUNGE_ALICE, requireOperation, ruleOf } from './in-memory-ports.ts'
+import { findQueryRule } from '../../src/policy/query-rules.ts'
+import {
+  ALL_VERSIONS,
+  buildToken,
+  createStream,
+  MUNGE_ALICE,
+  requireOperation,
+  ruleOf,
+} from './in-memory-ports.ts'
 import { fillTemplate } from './slurm-routes.ts'
 
 const FREE = buildToken(['slurm:read', 'slurm:jobs:manage'])
@@ -35,13 +43,32 @@ async function queryOf(given: Given) {
   return call.query
 }
 
+const HONEST = [
+  '1',
+  'true',
+  'now',
+  'n1',
+  'DETAIL',
+  'DELETED',
+  'PENDING',
+  'None',
+  'CANCEL',
+  'CAPACITY',
+] as const
+const findGood = (name: string, template: string, version: number) =>
+  HONEST.find((value) => findQueryRule(name, template, version).isGood(value))
+
 describe('a query', () => {
   it('takes the names of its route, each of them, and writes them anew', async () => {
-    for (const { method, template, query, since } of ROUTES) {
+    for (const { method, template, query, since, until, oneOf } of ROUTES) {
       for (const name of query) {
-        const call = `${method} ${fillTemplate(template, since)}`
-        const search = `?${name.replaceAll(' ', '+')}=1`
-        expect(buildQuery(await queryOf({ call, search, principal: MUNGE_ALICE }))).toBe(`?${encodeURIComponent(name)}=1`)
+        if (oneOf?.includes(name) === false) continue
+        const version = ALL_VERSIONS.find((served) => since <= served && served <= until && findGood(name, template, served) !== undefined)
+        const value = findGood(name, template, version ?? 0)
+        if (version === undefined || value === undefined) throw new Error(`${template}: no value for ${name}`)
+        const call = `${method} ${fillTemplate(template, version)}`
+        const search = `?${name.replaceAll(' ', '+')}=${value}`
+        expect(buildQuery(await queryOf({ call, search, principal: MUNGE_ALICE }))).toBe(`?${encodeURIComponent(name)}=${value}`)
       }
     }
   }) // prettier-ignore
@@ -73,7 +100,7 @@ describe('a query', () => {
   it.each<[string, string[], string[]]>([
     ['GET /slurm/v0.0.42/jobs/state?job_id=', ['1', '4711'], ['abc', '-1', '0x1', '1e1', '1.0', '%2B1', '01', '4294967294', '99999999999999999999', '%20', '1%3B2']],
     ['DELETE /slurm/v0.0.42/job/7?signal=', ['KILL', 'SIGTERM', '9'], ['%3B', '-9', '9%20', 'KILL%26x', '..%2f', '%C3%A4', '1e1', '0x9']],
-    ['GET /slurm/v0.0.42/jobs?flags=', ['DETAIL', 'ALL', 'ALL,DETAIL'], ['DETAIL%26x%3D1', '%3Cb%3E', '..%2f', '%C3%A4']],
+    ['GET /slurm/v0.0.42/jobs?flags=', ['DETAIL', 'ALL'], ['ALL,DETAIL', 'DETAIL%26x%3D1', '%3Cb%3E', '..%2f', '%C3%A4']],
   ])('%s takes %j and refuses %j', async (start, good, bad) => {
     const [call = '', rest = ''] = start.split('?')
     for (const principal of [buildToken(['slurm:read', 'slurm:jobs:manage']), MUNGE_ALICE]) {
@@ -112,4 +139,29 @@ describe('a query', () => {
       }),
     )
   }) // prettier-ignore
+})
+
+it('a switch without a value is on, as slurmrestd reads it; with an empty one it is refused', async () => {
+  const call = 'GET /slurmdb/v0.0.42/users'
+  const principal = MUNGE_ALICE
+  expect(buildQuery(await queryOf({ call, search: '?with_assocs', principal }))).toBe('?with_assocs=true')
+  expect(await ruleFor({ call, search: '?with_assocs=', principal })).toBe('query_malformed')
+  expect(await ruleFor({ call, search: '?default_account', principal })).toBe('query_malformed')
+})
+
+it('associations are deleted by a filter that says whose, never all of them', async () => {
+  for (const call of ['DELETE /slurmdb/v0.0.45/associations', 'DELETE /slurmdb/v0.0.36/association']) {
+    for (const search of ['', '?only_defaults=true', '?account=', '?account=,']) {
+      expect(await ruleFor({ call, search, principal: MUNGE_ALICE })).toMatch(
+        /^query_(malformed|not_allowed)$/,
+      )
+    }
+    expect(await ruleFor({ call, search: '?user=alice', principal: MUNGE_ALICE })).toBe('call')
+  }
+})
+
+it("leaves nothing as it is that slurmrestd does not take: ! ' ( ) *", async () => {
+  const call = 'GET /slurmdb/v0.0.42/jobs'
+  const query = await queryOf({ call, search: '?job_name=a!(b)*', principal: MUNGE_ALICE })
+  expect(buildQuery(query)).toBe('?job_name=a%21%28b%29%2A')
 })

@@ -44,7 +44,7 @@ describe('the table', () => {
 
   it.each<[number, RegExp]>([
     [401, /^(token_|munge_(?!off$)|munge_off$|credential_(missing|empty|too_long|scheme_unknown)$|user_name_|slurm_token_presented$)/],
-    [400, /^(credential_(conflict|repeated)|version_not_served|query_|body_(not_allowed|malformed)|json_malformed|job_malformed)/],
+    [400, /^(credential_(conflict|repeated)|version_not_served|query_|body_(not_allowed|malformed)|json_malformed|job_malformed|document_harmful)/],
     [403, /^(insufficient_scope|operation_closed|account_mismatch|job_field_not_allowed)$/],
     [404, /^path_/],
     [405, /^method_not_allowed$/],
