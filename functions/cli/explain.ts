@@ -89,6 +89,7 @@ async function explainFor(
       upstream,
       slurmTokens,
       slots: createQueuedSlots(1),
+      oldAccountingSlots: createQueuedSlots(1),
       timeoutMilliseconds,
       now,
     })
