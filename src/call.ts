@@ -12,8 +12,8 @@ import { refuse, type Refusal } from './refusal.ts'
 import type { Route } from './policy/route-table.ts'
 
 export interface CallBody {
-  /** In the bare form slurmrestd wants: it refuses parameters such as `charset` (measured). */
-  readonly contentType: 'application/json' | 'application/yaml'
+  /** As every slurmrestd takes it: no parameters such as `charset`, and 22.05 knows YAML by this name only (measured). */
+  readonly contentType: 'application/json' | 'application/x-yaml'
   readonly bytes: Uint8Array<ArrayBuffer>
 }
 
@@ -119,7 +119,7 @@ export function readContentType(headers: Headers, mayBeYaml: boolean): CallBody[
   const isUtf8 = parameters.every((parameter) => /^\s*(charset="?utf-8"?)?\s*$/.test(parameter))
   if (!isUtf8) return null
   if (type.trim() === 'application/json') return 'application/json'
-  return mayBeYaml && YAML_TYPES.has(type.trim()) ? 'application/yaml' : null
+  return mayBeYaml && YAML_TYPES.has(type.trim()) ? 'application/x-yaml' : null
 }
 
 /** The size is known before the first byte where the client says it, and enforced while reading where it does not. */

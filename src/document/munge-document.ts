@@ -3,6 +3,7 @@
  * but not what is known to end or stall a daemon. Whose jobs it touches is Slurm's business. Edits nothing.
  */
 
+import type { CallBody } from '../call.ts'
 import type { Operation } from '../operation.ts'
 import { JOB_COMPONENTS_MAX, JOB_ID_MAX, JOB_PART_MAX } from '../limits.ts'
 import type { JsonProblem, JsonValue } from './json-document.ts'
@@ -15,7 +16,7 @@ import { parseLenientYaml } from './lenient-yaml.ts'
 /** @param bytes untrusted, already capped by the caller. @returns null: nothing known against it. */
 export function judgeMungeDocument(
   bytes: Uint8Array,
-  contentType: 'application/json' | 'application/yaml',
+  contentType: CallBody['contentType'],
   operation: Pick<Operation, 'route' | 'version'>,
 ): JsonProblem | null {
   const document = contentType === 'application/json' ? parseLenientJson(bytes) : parseLenientYaml(bytes)

@@ -106,7 +106,7 @@ describe('the body of a POST', () => {
   })
 
   it('goes upstream with the bare type', async () => {
-    const types = { 'application/json; charset=utf-8': 'application/json', 'text/yaml': 'application/yaml' }
+    const types = { 'application/json; charset=utf-8': 'application/json', 'text/yaml': 'application/x-yaml' }
     for (const [type, contentType] of Object.entries(types)) {
       const given = { call: SUBMIT, principal: MUNGE_ALICE, ...framed('{}', { 'content-type': type }) }
       expect(await requireCall(given)).toMatchObject({ body: { contentType } })

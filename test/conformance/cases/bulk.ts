@@ -36,7 +36,7 @@ const REFUSED: readonly (readonly [name: string, body: string | null, rule: Rule
   ['a key in capitals', '{"jobs":["101"],"JOBS":["102"]}', 'json_malformed'],
   ['an unknown key', '{"jobs":["101"],"job_id":102}', 'job_field_not_allowed'],
   ['a task of an array', '{"jobs":["101_1"]}', 'job_malformed'],
-  ['a leading zero', '{"jobs":["0101"]}', 'job_malformed'],
+  ['a leading zero', '{"jobs":["0101"]}', 'document_harmful'],
   ['a list in a string', '{"jobs":"101,102"}', 'job_malformed'],
 ]
 
