@@ -79,8 +79,8 @@ for file in passwd group hosts; do mount --bind "$instance/config/$file" "etc/$f
 while [ $# -ge 2 ]; do mkdir -p "$new$2"; mount --bind "$1" "$new$2"; shift 2; done
 chown ${slurmUid}:${slurmUid} run/mysqld
 echo "$name" > /proc/sys/kernel/hostname
-echo "enclosed $pid"
-exec chroot "$new" /bin/bash -c 'while read -r line; do eval "$line"; done'
+# Said from inside: whoever enters a moment earlier would find the host's root and users.
+exec chroot "$new" /bin/bash -c 'echo "enclosed $0"; while read -r line; do eval "$line"; done' "$pid"
 `
 
 /*
