@@ -8,7 +8,7 @@ import { ANSWER_TIME_LIMITS } from './limits.ts'
 import type { Clock, Log, MungeVerifier, RandomBytes, ReplayGuard, TokenStore, Upstream } from './ports.ts'
 import { createReadiness } from './readiness.ts'
 import type { GatewaySettings } from './settings.ts'
-import { createLeasedSlots, createQueuedSlots, type Slots } from './slots.ts'
+import { createLeasedSlots, createQueuedSlots } from './slots.ts'
 import { createSlurmTokenSource } from './slurm-token.ts'
 import { createSendUpstream } from './upstream-request.ts'
 import { createVersionCatalog } from './version-catalog.ts'
@@ -36,10 +36,9 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
     deniedUsers: settings.deniedUsers,
     now,
   })
-  const createSlots = (maxConcurrency: number): Slots =>
-    maySharePromises
-      ? createQueuedSlots(maxConcurrency)
-      : createLeasedSlots(maxConcurrency, findLeaseMilliseconds(timeoutMilliseconds), now)
+  const slots = maySharePromises
+    ? createQueuedSlots(settings.upstreamMaxConcurrency)
+    : createLeasedSlots(settings.upstreamMaxConcurrency, findLeaseMilliseconds(timeoutMilliseconds), now)
   const checks = {
     database: () => tokens.check(),
     slurmrestd: () => checkSlurmrestd(upstream),
@@ -49,11 +48,7 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
   return createGateway({
     ...parts,
     ...{ deniedUsers, bearerUserNames, areAdminScopesOn, basePath, bodyMaxBytes },
-    send: createSendUpstream({
-      ...{ upstream, slurmTokens, timeoutMilliseconds, now },
-      slots: createSlots(settings.upstreamMaxConcurrency),
-      oldAccountingSlots: createSlots(1),
-    }),
+    send: createSendUpstream({ upstream, slurmTokens, slots, timeoutMilliseconds, now }),
     versions: createVersionCatalog({ ...parts, setting: settings.versions, timeoutMilliseconds }),
     findReadiness: createReadiness({ checks, maySharePromises, now, log }),
     findClientAddress: createClientAddressFinder(settings.clientAddress, log),

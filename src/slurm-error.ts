@@ -8,6 +8,8 @@ export interface SlurmError {
 
 /** ESLURM_INVALID_JOB_ID: 404 on 24.11+, 500 on 22.05 (measured). */
 const INVALID_JOB_ID = 2017
+/** v0.0.36 has no number for it: `{"error": "_handle_job_get: unknown job 7", "error_code": 0}` (measured). */
+const UNKNOWN_IN_36 = /: unknown job \d+$/
 /** SLURM_PROTOCOL_AUTHENTICATION_ERROR: 500 on 22.05, 511 on 24.11+ (measured). */
 const AUTHENTICATION_ERROR = 1007
 /** "Unable to connect to database": for an outage of slurmdbd as well as for a token it does not take (measured). */
@@ -21,17 +23,20 @@ export function readSlurmErrors(errors: unknown): readonly SlurmError[] {
   if (errors === undefined || errors === null) return []
   const list: readonly unknown[] = Array.isArray(errors) ? errors : [null]
   return list.map((error) => {
-    const { error_number, error_code, errno, description } = isObject(error) ? error : {}
+    const { error_number, error_code, errno, description, error: text } = isObject(error) ? error : {}
     const number = error_number ?? error_code ?? errno
     return {
       number: typeof number === 'number' ? number : null,
-      description: typeof description === 'string' ? description : '',
+      description: typeof description === 'string' ? description : typeof text === 'string' ? text : '',
     }
   })
 }
 
 export function isUnknownJob(errors: readonly SlurmError[]): boolean {
-  return errors.some(({ number }) => number === INVALID_JOB_ID)
+  return errors.some(
+    ({ number, description }) =>
+      number === INVALID_JOB_ID || (number === 0 && UNKNOWN_IN_36.test(description)),
+  )
 }
 
 /** Whether an answer is about the gate's own token: then it says nothing about the caller. */

@@ -11,7 +11,7 @@ import type { Principal } from './principal.ts'
 import { Outage } from './refusal.ts'
 import type { Method } from './policy/route-table.ts'
 import type { SlurmTokenSource } from './slurm-token.ts'
-import type { GiveBack, Slots } from './slots.ts'
+import type { Slots } from './slots.ts'
 
 /** A call without an identity. */
 export interface UpstreamCall {
@@ -48,16 +48,14 @@ export interface SendOptions {
   readonly upstream: Upstream
   readonly slurmTokens: SlurmTokenSource
   readonly slots: Slots
-  /** One call at a time: see OLD_ACCOUNTING. */
-  readonly oldAccountingSlots: Slots
   readonly timeoutMilliseconds: number
   readonly now: Clock
 }
 
 export function createSendUpstream(options: SendOptions): SendUpstream {
-  const { upstream, slurmTokens, timeoutMilliseconds, now } = options
+  const { upstream, slurmTokens, slots, timeoutMilliseconds, now } = options
   return async function sendUpstream(principal, call) {
-    const giveBack = await takeSlots(options, call)
+    const giveBack = await slots.take()
     try {
       // Chosen after the wait for a slot, so that it has at least half its life left when it is used.
       const token = await slurmTokens.findToken(principal.slurmUser)
@@ -76,25 +74,6 @@ export function createSendUpstream(options: SendOptions): SendUpstream {
       giveBack()
       throw cause
     }
-  }
-}
-
-/** 22.05 does not survive several accounting calls at once (measured: four reads), whichever of its versions they use. */
-const OLD_ACCOUNTING = /^\/slurmdb\/v0\.0\.3[678]\//
-
-/** The narrow one first: whoever waits for it holds no slot that another could use. */
-async function takeSlots({ slots, oldAccountingSlots }: SendOptions, call: UpstreamCall): Promise<GiveBack> {
-  if (!OLD_ACCOUNTING.test(call.target)) return slots.take()
-  const giveBackNarrow = await oldAccountingSlots.take()
-  try {
-    const giveBack = await slots.take()
-    return () => {
-      giveBack()
-      giveBackNarrow()
-    }
-  } catch (cause) {
-    giveBackNarrow()
-    throw cause
   }
 }
 

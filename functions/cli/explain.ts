@@ -89,7 +89,6 @@ async function explainFor(
       upstream,
       slurmTokens,
       slots: createQueuedSlots(1),
-      oldAccountingSlots: createQueuedSlots(1),
       timeoutMilliseconds,
       now,
     })

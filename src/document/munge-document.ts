@@ -32,7 +32,11 @@ export function findHarm(
 ): string | null {
   // Every route takes an object; in YAML, a top-level text ends slurmrestd 22.05.
   if (document.type !== 'object') return 'the body must be an object'
-  return judgePlaces(document, operation) ?? judgeComponents(document, operation)
+  return (
+    judgePlaces(document, operation) ??
+    judgeComponents(document, operation) ??
+    judgeJobChange(document, operation)
+  )
 }
 
 /**
@@ -116,6 +120,15 @@ function judgeComponents(
   const jobs = document.members.get('jobs')
   const isTooLong = jobs?.type === 'array' && jobs.items.length > JOB_COMPONENTS_MAX
   return isTooLong ? `"jobs" has more than ${JOB_COMPONENTS_MAX} components` : null
+}
+
+/** 26.05: a change of accounting jobs without a list of them, or without what to change, ends slurmrestd. */
+function judgeJobChange(document: JsonValue, { route }: Pick<Operation, 'route' | 'version'>): string | null {
+  if (route.template !== '/slurmdb/jobs' || document.type !== 'object') return null
+  const isWhole =
+    document.members.get('job_id_list')?.type === 'array' &&
+    document.members.get('job_rec')?.type === 'object'
+  return isWhole ? null : 'the body must have a list "job_id_list" and an object "job_rec"'
 }
 
 /** A caller's mistake is named, but not whatever a caller would like to see in an answer. */

@@ -128,7 +128,6 @@ export function createInMemoryGate(
         now,
       }),
       slots,
-      oldAccountingSlots: createQueuedSlots(1),
       timeoutMilliseconds: 1000,
       now,
     }),

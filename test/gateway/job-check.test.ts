@@ -159,6 +159,14 @@ describe('an unknown job', () => {
   })
 })
 
+it('an unknown job of v0.0.36 has no number, and gets the same answer', async () => {
+  const errors = [{ error: '_handle_job_get: unknown job 100', error_code: 0 }]
+  const unknown = await setUp({ 100: buildAnswer(500, { errors }) }, 36).check()
+  expect(unknown).toEqual(await setUp({ 100: jobs(oth()) }).check())
+  const other = [{ error: '_handle_job_get: something else', error_code: 0 }]
+  expect(await outage({ 100: buildAnswer(500, { errors: other }) })).toBe('job_check_failed')
+})
+
 describe('nothing is allowed, and the caller is not blamed, when slurmrestd', () => {
   it.each<[string, () => UpstreamAnswer]>([
     [

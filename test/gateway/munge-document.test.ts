@@ -9,7 +9,7 @@ import { countHosts } from '../../src/document/host-list.ts'
 import { ROUTES } from '../../src/policy/route-table.ts'
 import { encode } from './in-memory-ports.ts'
 
-type ContentType = 'application/json' | 'application/yaml'
+type ContentType = 'application/json' | 'application/x-yaml'
 
 function judge(call: string, version: number, source: string, contentType: ContentType = 'application/json') {
   const route = ROUTES.find(({ method, template }) => `${method} ${template}` === call)
@@ -83,11 +83,11 @@ describe('honest documents are forwarded', () => {
   })
 
   it.each([38, 42, 45])('YAML, v0.0.%i', (version) => {
-    expect(judge(SUBMIT, version, YAML, 'application/yaml')).toBeNull()
-    expect(judge(SUBMIT, version, `\ufeff${YAML}`, 'application/yaml')).toBeNull()
-    expect(judge(SUBMIT, version, '{"script": "x", "job": {"name": "x"}}', 'application/yaml')).toBeNull()
+    expect(judge(SUBMIT, version, YAML, 'application/x-yaml')).toBeNull()
+    expect(judge(SUBMIT, version, `\ufeff${YAML}`, 'application/x-yaml')).toBeNull()
+    expect(judge(SUBMIT, version, '{"script": "x", "job": {"name": "x"}}', 'application/x-yaml')).toBeNull()
     expect(
-      judge(SUBMIT, version, 'script: x\njob: {name: !!str 1, <<: {a: b}}\n', 'application/yaml'),
+      judge(SUBMIT, version, 'script: x\njob: {name: !!str 1, <<: {a: b}}\n', 'application/x-yaml'),
     ).toBeNull()
   })
 })
@@ -141,7 +141,7 @@ describe('24.11 and 26.05: text becomes a printf format where it does not fit', 
     expect(judge('POST /slurm/node/{name}', 42, '{"name":"%s%n"}')).toMatch(/percent/)
     expect(judge('POST /util/hostlist', 45, '{"hostnames":"%s%s%n"}')).toMatch(/percent/)
     expect(judge('POST /slurm/job/allocate', 42, '{"hetjob":[{"nice":"%n"}]}')).toMatch(/percent/)
-    expect(judge(SUBMIT, 42, 'job: {nice: "%n"}', 'application/yaml')).toMatch(/percent/)
+    expect(judge(SUBMIT, 42, 'job: {nice: "%n"}', 'application/x-yaml')).toMatch(/percent/)
   })
 })
 
@@ -222,7 +222,7 @@ describe('values that end a daemon', () => {
   it.each(['hello', '"x"', '[a: b]', '&x a', '!!int x', '|', '---\nhello\n---\na: b', '', '---\n', '- a'])(
     '22.05: YAML that is no mapping, %j',
     (source) => {
-      expect(judge(SUBMIT, 38, source, 'application/yaml')).not.toBeNull()
+      expect(judge(SUBMIT, 38, source, 'application/x-yaml')).not.toBeNull()
     },
   )
 })
@@ -253,7 +253,7 @@ describe('documents that stall a daemon', () => {
     ['two documents, of which 22.05 takes the second', 'script: x\n---\nscript: y\n'],
     ['deep blocks', `${'- '.repeat(50)}a`],
   ])('YAML: %s', (_what, source) => {
-    expect(judge(SUBMIT, 42, source, 'application/yaml')).not.toBeNull()
+    expect(judge(SUBMIT, 42, source, 'application/x-yaml')).not.toBeNull()
   })
 
   it('counts hosts without expanding them', () => {
@@ -266,4 +266,18 @@ describe('documents that stall a daemon', () => {
   it('names a field, never a value', () => {
     expect(judge(SUBMIT, 42, '{"<b>secret</b>":{"a":"%n"}}')).not.toMatch(/secret|%n/)
   })
+})
+
+it('26.05: slurmrestd dies of a change of accounting jobs that says not which, or not what', () => {
+  const bodies = [
+    '{}',
+    '{"job_id_list":["1"]}',
+    '{"job_rec":{}}',
+    '{"jobs":[]}',
+    '{"job_id_list":null,"job_rec":{}}',
+  ]
+  for (const source of bodies) expect(judge('POST /slurmdb/jobs', 44, source)).toContain('"job_id_list"')
+  expect(
+    judge('POST /slurmdb/jobs', 44, '{"job_id_list":["1"],"job_rec":{"comment":{"job":"x"}}}'),
+  ).toBeNull()
 })

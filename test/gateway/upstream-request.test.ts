@@ -44,42 +44,11 @@ function setUp() {
         return () => void events.push('give back')
       },
     },
-    oldAccountingSlots: {
-      take: () => {
-        events.push('narrow slot')
-        return Promise.resolve(() => void events.push('give back narrow'))
-      },
-    },
     timeoutMilliseconds: 1234,
     now: () => world.now,
   })
   return { send, sent, world, events }
 }
-
-describe('an accounting call in a version of 22.05', () => {
-  it.each([36, 37, 38])('v0.0.%i goes alone, and does not hold a slot while it waits', async (version) => {
-    const { send, sent, events } = setUp()
-    await send(MUNGE_ALICE, { ...GET, target: `/slurmdb/v0.0.${version}/users` })
-    expect(events).toEqual(['narrow slot', 'slot', 'token', 'send'])
-    sent[0]?.onEnd?.()
-    expect(events.slice(4)).toEqual(['give back', 'give back narrow'])
-  })
-
-  it('gives its turn back when there is no slot', async () => {
-    const { send, world, events } = setUp()
-    world.take = () => Promise.reject(new Outage('overloaded', 'full'))
-    expect(await outageOf(() => send(MUNGE_ALICE, { ...GET, target: '/slurmdb/v0.0.38/jobs' }))).toBe(
-      'overloaded',
-    )
-    expect(events).toEqual(['narrow slot', 'give back narrow'])
-  })
-
-  it.each(['/slurmdb/v0.0.40/users', '/slurm/v0.0.38/jobs'])('and %s does not', async (target) => {
-    const { send, events } = setUp()
-    await send(MUNGE_ALICE, { ...GET, target })
-    expect(events).toEqual(['slot', 'token', 'send'])
-  })
-})
 
 describe('a write whose job was looked at', () => {
   it('goes out as long as what was seen counts, and not a millisecond later', async () => {
@@ -113,11 +82,11 @@ describe('a call', () => {
   it('carries the principal’s name and token, and no Authorization beside them (401 on 24.11+)', async () => {
     const { send, sent } = setUp()
     const bytes = encode('{}')
-    await send(MUNGE_ALICE, { ...GET, method: 'POST', body: { contentType: 'application/yaml', bytes } })
+    await send(MUNGE_ALICE, { ...GET, method: 'POST', body: { contentType: 'application/x-yaml', bytes } })
     expect(sent[0]).toMatchObject({ method: 'POST', target: '/x', body: bytes, timeoutMilliseconds: 1234 })
     expect(sent[0]?.headers).toEqual({
       accept: 'application/json',
-      'content-type': 'application/yaml',
+      'content-type': 'application/x-yaml',
       'x-slurm-user-name': 'alice',
       'x-slurm-user-token': 'token-of-alice',
     })
@@ -159,9 +128,9 @@ describe('what the client accepts', () => {
     ['application/json, text/plain, */*', 'application/json'],
     ['application/json, application/yaml', 'application/json'],
     ['application/yaml, application/json', 'application/json'],
-    ['application/yaml', 'application/yaml'],
     ['application/x-yaml', 'application/yaml'],
-    ['text/YAML', 'application/yaml'],
+    ['application/x-yaml', 'application/x-yaml'],
+    ['text/YAML', 'application/x-yaml'],
     ['application/yaml, */*;q=0.1', 'application/json'],
     ['text/html', 'application/json'],
     ['', 'application/json'],
