@@ -3,6 +3,7 @@
  * failed and was skipped, and why. Plain JavaScript, because nothing is installed yet. Parts by name: `unit`, …
  */
 
+import { randomInt } from 'node:crypto'
 import { enclose, isEnclosed } from './run/enclosure.mjs'
 import { install } from '../functions/install.mjs'
 import { installNode24, installPackages } from './run/install.mjs'
@@ -12,8 +13,9 @@ import { printSummary } from './run/summary.mjs'
 import { runVitest } from './run/vitest.mjs'
 
 const MINUTE = 60_000
-const OVERALL_LIMIT = 90 * MINUTE
-const PARTS = ['check', 'unit', 'conformance', 'integration', 'node24']
+const OVERALL_LIMIT = 85 * MINUTE
+const SHARE_SEED = '4711'
+const PARTS = ['check', 'unit', 'conformance', 'integration', 'adversarial', 'node24']
 
 const asked = process.argv.slice(2)
 const unknown = asked.filter((part) => !PARTS.includes(part))
@@ -82,6 +84,7 @@ async function runParts() {
   if (isWanted('unit')) results.push(await runVitest('unit', { limit: 10 * MINUTE }))
   if (isWanted('conformance')) results.push(await runVitest('conformance', { limit: 15 * MINUTE }))
   if (isWanted('integration')) results.push(await runIntegration())
+  if (isWanted('adversarial')) results.push(await runAdversarial())
   if (isWanted('node24')) await runOnNode24()
   printSummary(results)
   const isGood = results.every(({ ok, skipped }) => ok && (skipped === undefined || !isStrict))
@@ -92,6 +95,23 @@ function runIntegration() {
   const obstacle = findClusterObstacle()
   if (obstacle !== null) return { name: 'integration', ok: true, skipped: obstacle, milliseconds: 0 }
   return runVitest('integration', { limit: 40 * MINUTE })
+}
+
+/** A tenth of the full run, unless ADVERSARIAL_SHARE (percent) says otherwise: `npm run test:adversarial` runs all of it. */
+function runAdversarial() {
+  const obstacle = findClusterObstacle()
+  if (obstacle !== null) return { name: 'adversarial', ok: true, skipped: obstacle, milliseconds: 0 }
+  const share = process.env['ADVERSARIAL_SHARE'] ?? '10'
+  // One for all its files, so that one number repeats the run. The share is always the same one, so that what fails there
+  // is the change's and not the dice's; all of it throws new dice.
+  const seed = process.env['ADVERSARIAL_SEED'] ?? (share === '100' ? String(randomInt(2 ** 31)) : SHARE_SEED)
+  return runVitest('adversarial', {
+    limit: 60 * MINUTE,
+    env: { ADVERSARIAL_SHARE: share, ADVERSARIAL_SEED: seed },
+    // The decision run and the three Slurms side by side, whatever the number of cores.
+    parameters: ['--maxWorkers=4'],
+    reportVariable: 'ADVERSARIAL_REPORT_FILE',
+  })
 }
 
 /** The same unit and conformance tests again; child processes of the tests use that Node too. */

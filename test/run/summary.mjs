@@ -4,12 +4,13 @@ const FAILURE_LINES_MAX = 12
 
 export function printSummary(results) {
   const lines = ['', 'summary']
-  for (const { name, ok, skipped, note, milliseconds, files = [] } of results) {
+  for (const { name, ok, skipped, note, milliseconds, lines: said = [], files = [] } of results) {
     const state = skipped !== undefined ? 'skipped' : ok ? 'passed' : 'FAILED'
     const counts = files.length > 0 ? `  ${describe(files)}` : ''
     lines.push(`  ${state.padEnd(8)}${name.padEnd(34)}${formatTime(milliseconds).padStart(8)}${counts}`)
     if (skipped !== undefined) lines.push(`          because ${skipped}`)
     if (note !== undefined) lines.push(`          ${note}`)
+    lines.push(...said.map((line) => `          ${line}`))
     if (name.startsWith('conformance')) lines.push(...describeTargets(files))
     lines.push(...files.flatMap(describeFailures))
     lines.push(...files.flatMap((file) => file.skipped.map((title) => `          skipped: ${title}`)))

@@ -1,15 +1,22 @@
 /** One vitest project, run and counted. */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { runStep } from './step.mjs'
 import { haveEqualCounts } from './summary.mjs'
 
-/** @param node the Node binary to run under; child processes find it on PATH as well. */
-export async function runVitest(project, { limit, node = process.execPath, label = project }) {
+/**
+ * @param node the Node binary to run under; child processes find it on PATH as well.
+ * @param reportVariable names the environment variable that tells tests a file for lines of their own in the summary.
+ */
+export async function runVitest(
+  project,
+  { limit, node = process.execPath, label = project, env = {}, parameters = [], reportVariable },
+) {
   const directory = mkdtempSync(join(tmpdir(), 'slurmgate-results-'))
   const file = join(directory, 'results.json')
+  const reportFile = join(directory, 'report.txt')
   console.log(`\n== ${label}`)
   try {
     const step = await runStep(
@@ -22,8 +29,16 @@ export async function runVitest(project, { limit, node = process.execPath, label
         '--reporter=default',
         '--reporter=json',
         `--outputFile.json=${file}`,
+        ...parameters,
       ],
-      { limit, env: { PATH: `${dirname(node)}${delimiter}${process.env.PATH}` } },
+      {
+        limit,
+        env: {
+          ...env,
+          ...(reportVariable === undefined ? {} : { [reportVariable]: reportFile }),
+          PATH: `${dirname(node)}${delimiter}${process.env.PATH}`,
+        },
+      },
     )
     const files = readFiles(file)
     const isEmpty = files === null || files.every(({ total }) => total === 0)
@@ -31,10 +46,16 @@ export async function runVitest(project, { limit, node = process.execPath, label
     const note =
       step.note ??
       (isEmpty ? 'no test ran' : isUneven ? 'Node and workerd did not run the same cases' : undefined)
-    return { name: label, ...step, ok: step.ok && !isEmpty && !isUneven, note, files: files ?? [] }
+    const lines = readLines(reportFile)
+    return { name: label, ...step, ok: step.ok && !isEmpty && !isUneven, note, lines, files: files ?? [] }
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/** What the tests themselves want to be read at the end. */
+function readLines(file) {
+  return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : []
 }
 
 /** @returns null when vitest did not get to write its results. */

@@ -1,0 +1,35 @@
+/** The listed attacks against one real Slurm, one after the other: each answered with 4xx, and nothing of it at the relay. */
+
+import { Attacker } from './attacker.ts'
+import type { Attack } from './attacks/attack.ts'
+import { describeRequest } from './hostile-request.ts'
+import { isLook } from './hostile-run.ts'
+import type { Fixtures } from './job-fixtures.ts'
+import type { RealSlurm } from './real-slurm.ts'
+import { describeForwarded } from './recording-relay.ts'
+
+/** @returns what went wrong, each with its request. */
+export async function runAttacks(
+  slurm: RealSlurm,
+  fixtures: Fixtures,
+  attacks: readonly Attack[],
+): Promise<string[]> {
+  const problems: string[] = []
+  const attacker = new Attacker(slurm.gatewayPort)
+  for (const { request, expect } of attacks) {
+    if (request.caller === 'munge') throw new Error('attacks are by tokens')
+    slurm.relay.take()
+    const answer = await attacker.send(request, fixtures.ids(), [
+      'Authorization',
+      `Bearer ${slurm.tokens[request.caller]}`,
+    ])
+    const sent = slurm.relay.take().filter((record) => !isLook(record))
+    const writes = expect === 'refused' ? sent : sent.filter(({ method }) => method !== 'GET')
+    const isRefused = answer === null || (answer.status >= 400 && answer.status < 500)
+    if (writes.length === 0 && (isRefused || (expect === 'no-write' && answer.status < 500))) continue
+    const end = answer === null ? 'no answer' : `${answer.status} ${answer.text.slice(0, 300)}`
+    problems.push(`${describeRequest(request)}\n    -> ${end}\n${writes.map(describeForwarded).join('\n')}`)
+  }
+  attacker.close()
+  return problems
+}

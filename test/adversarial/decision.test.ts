@@ -1,0 +1,102 @@
+/** The decision alone, in memory: nothing harmful is ever sent on, judged by a model that knows only the daemons. */
+
+import fc from 'fast-check'
+import { test } from 'vitest'
+import { ATTACK_CLASSES } from './attacks/all.ts'
+import { SCOPES_OF } from './attacks/scopes.ts'
+import { createDecisionGate, STILL_IDS, type Decision } from './decision-gate.ts'
+import { CLOSED_KINDS, describeRequest, type HostileRequest } from './hostile-request.ts'
+import { generateHostileRequests } from './hostile-requests.ts'
+import { requireNone, report, scale, SEED } from './share.ts'
+import { findHarm, type Leave, type Suspect } from './worst-case.ts'
+
+const VERSIONS = [36, 37, 38, 39, 40, 41, 42, 43, 44, 45]
+const REQUESTS = scale(100_000)
+const OWN = new Set(
+  Object.entries(STILL_IDS).flatMap(([kind, id]) =>
+    !(CLOSED_KINDS as readonly string[]).includes(kind) ? [id] : [],
+  ),
+)
+const gate = createDecisionGate(VERSIONS)
+
+test(`of ${REQUESTS} generated requests none makes the gate send what is not allowed`, async () => {
+  const counts = { requests: 0, forwarded: 0, honest: 0 }
+  const startedAt = Date.now()
+  const requests = generateHostileRequests({
+    versions: VERSIONS,
+    callers: [
+      { caller: 'bound', weight: 6 },
+      { caller: 'reader', weight: 1 },
+      { caller: 'manager', weight: 1 },
+      { caller: 'accountant', weight: 1 },
+      { caller: 'free', weight: 2 },
+    ],
+  })
+  await fc.assert(
+    fc.asyncProperty(requests, async (request) => {
+      const decision = await gate.decide(request)
+      counts.requests += 1
+      if (decision === null) return
+      const writes = decision.sent.filter((sent) => !isLook(sent, request))
+      if (writes.length > 0) counts.forwarded += 1
+      const problem = findProblem(request, decision)
+      if (problem !== null) throw new Error(`${problem}\n${describeRequest(request)}`)
+      if (request.isHonest) {
+        counts.honest += 1
+        if (writes.length !== 1)
+          throw new Error(`an honest request was refused: ${decision.text}\n${describeRequest(request)}`)
+      }
+    }),
+    { numRuns: REQUESTS, seed: SEED, endOnFailure: false },
+  )
+  const seconds = (Date.now() - startedAt) / 1000
+  report(
+    `decision: ${counts.requests} generated requests, ${counts.forwarded} of them sent on, ${counts.honest} honest and none refused, ` +
+      `0 harmful (${Math.round(counts.requests / seconds)}/s, seed ${SEED})`,
+  )
+})
+
+for (const [name, build] of Object.entries(ATTACK_CLASSES)) {
+  test(`${name}: no attack is sent on, in any version`, async () => {
+    const problems: string[] = []
+    for (const attack of VERSIONS.flatMap(build)) {
+      const decision = await gate.decide(attack.request)
+      if (decision === null) continue
+      const writes = decision.sent.filter((sent) => !isLook(sent, attack.request))
+      const problem =
+        findProblem(attack.request, decision) ??
+        (attack.expect === 'refused' && (decision.status < 400 || decision.status > 499 || writes.length > 0)
+          ? `answered with ${decision.status}, ${writes.length} sent on`
+          : null)
+      if (problem !== null) problems.push(`${problem}\n${describeRequest(attack.request)}`)
+    }
+    requireNone(problems)
+  })
+}
+
+/** The gate's own look at a job: a client that asks for the same with GET means it. */
+function isLook(sent: Suspect, request: HostileRequest): boolean {
+  const isGet = sent.method === 'GET' && /^\/slurm\/v0\.0\.\d+\/job\/\d+$/.test(sent.target)
+  return isGet && (request.method !== 'GET' || /\/requeue/.test(request.target))
+}
+
+function findProblem(request: HostileRequest, decision: Decision): string | null {
+  if (decision.status >= 500) return `the gate answered ${decision.status}: ${decision.text}`
+  if (decision.sent.filter((sent) => !isLook(sent, request)).length > 1)
+    return 'more than one request sent on'
+  for (const sent of decision.sent) {
+    const harm = findHarm(sent, leaveOf(request))
+    if (harm !== null) return `${harm}: ${sent.method} ${sent.target} ${sent.body}`
+  }
+  return null
+}
+
+function leaveOf({ caller }: HostileRequest): Leave {
+  if (caller === 'munge') throw new Error('the decision run knows tokens only')
+  return {
+    slurmUser: 'alice',
+    scopes: new Set(SCOPES_OF[caller]),
+    account: caller === 'free' ? null : 'ownerlab',
+    isOwn: (id) => OWN.has(id),
+  }
+}

@@ -1,0 +1,160 @@
+/** The tests of one real Slurm: listed attacks, generated ones beside an honest client, and the shield for other callers. */
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ensureBaseRoot } from '../../functions/up/base-root.ts'
+import { ALICE, OTHER_ACCOUNT } from '../integration/real-cluster.ts'
+import { sleep } from '../support/program.ts'
+import { runAttacks } from './attack-run.ts'
+import { ATTACK_CLASSES } from './attacks/all.ts'
+import { runHonestRequests } from './honest-run.ts'
+import { runHostileRequests, type HostileFigures } from './hostile-run.ts'
+import { makeFixtures, type Fixtures } from './job-fixtures.ts'
+import { startRealSlurm, type RealSlurm, type SlurmUnderTest } from './real-slurm.ts'
+import { requireNone, report, scale, SEED } from './share.ts'
+import { createWatch, type Watch } from './watch.ts'
+
+const FORWARDED_LEAST = scale(5_000)
+/** So many generated requests reach slurmrestd for sure; a gate that refuses more of them is a finding too. */
+const REQUESTS_PER_FORWARDED = 12
+
+interface Field {
+  readonly slurm: RealSlurm
+  readonly fixtures: Fixtures
+  readonly watch: Watch
+}
+
+export interface DescribeOptions extends SlurmUnderTest {
+  /** Its packages change from day to day: where they do not install, that is said, and the run goes on. */
+  readonly mayBeMissing: boolean
+}
+
+export function describeSlurm(options: DescribeOptions): void {
+  let field: Field | null = null
+  let missing: string | null = null
+
+  beforeAll(async () => {
+    missing = options.mayBeMissing ? await findObstacle(options) : null
+    if (missing !== null) {
+      report(`${options.name}: NOT TRIED, its packages do not install today: ${missing}`)
+      return
+    }
+    const slurm = await startRealSlurm(options)
+    const fixtures = await makeFixtures(slurm)
+    // What attackers submit waits from here on.
+    await slurm.runInside('scontrol update PartitionName=main State=DOWN')
+    field = { slurm, fixtures, watch: await createWatch(slurm, fixtures) }
+  })
+  afterAll(() => field?.slurm.stop())
+
+  function testField(name: string, body: (field: Field) => Promise<void>): void {
+    test(name, async (context) => {
+      if (field === null) context.skip(missing ?? 'the cluster did not start')
+      else await body(field)
+    })
+  }
+
+  describe(options.name, () => {
+    for (const [name, build] of Object.entries(ATTACK_CLASSES)) {
+      testField(
+        `${name}: every attack is refused and nothing of it reaches slurmrestd`,
+        async ({ slurm, fixtures, watch }) => {
+          const attacks = slurm.versions.flatMap(build)
+          const problems = [...(await runAttacks(slurm, fixtures, attacks)), ...(await watch.look(true))]
+          requireNone(problems)
+        },
+      )
+    }
+
+    testField('generated requests of a restricted token change no job of another account', async (found) => {
+      let isOver = false
+      const startedAt = Date.now()
+      const hostile = runHostileRequests({
+        ...found,
+        callers: [
+          { caller: 'bound', weight: 12 },
+          { caller: 'manager', weight: 1 },
+          { caller: 'reader', weight: 1 },
+        ],
+        forwardedLeast: FORWARDED_LEAST,
+        requestsMost: FORWARDED_LEAST * REQUESTS_PER_FORWARDED,
+        offset: 0,
+      }).finally(() => {
+        isOver = true
+      })
+      const [figures, honest] = await Promise.all([
+        hostile,
+        runHonestRequests(found.slurm, found.fixtures.ids()['foreign.plain'], () => isOver),
+      ])
+      reportFigures(`${options.name}, restricted tokens`, figures, startedAt)
+      report(
+        `${options.name}, honest client: ${honest.calls} calls, ${honest.refusals.length} not as directly`,
+      )
+      requireNone(figures.problems)
+      requireNone(honest.refusals)
+      expect(figures.forwarded).toBeGreaterThanOrEqual(FORWARDED_LEAST)
+    })
+
+    testField(
+      'a changed job, a new job and a dead daemon would have been seen',
+      async ({ slurm, fixtures, watch }) => {
+        const foreign = fixtures.ids()['foreign.plain']
+        await slurm.runInside(`scontrol update JobId=${foreign} Comment=changed`)
+        await slurm.runInside(`sbatch --parsable -D /tmp -H -A ${OTHER_ACCOUNT} --wrap=true`, ALICE.name)
+        await slurm.runInside('kill $(pgrep -x slurmrestd)')
+        // Killed, it takes a moment to be gone.
+        await sleep(1000)
+        const seen = await watch.look(true)
+        expect(seen[0]).toBe('slurmrestd died')
+        expect(seen[1]).toContain(`job ${foreign} of alice in otherlab changed: `)
+        expect(seen[2]).toMatch(/^a new job \d+ of alice in otherlab/)
+        expect(seen).toHaveLength(3)
+      },
+    )
+
+    for (const [caller, fullCount] of [
+      ['free', 2_000],
+      ['munge', 500],
+    ] as const) {
+      testField(
+        `generated requests by ${caller === 'free' ? 'an unrestricted token' : 'MUNGE'} kill no daemon`,
+        async (found) => {
+          const startedAt = Date.now()
+          const figures = await runHostileRequests({
+            ...found,
+            callers: [{ caller, weight: 1 }],
+            forwardedLeast: scale(fullCount),
+            requestsMost: scale(fullCount) * REQUESTS_PER_FORWARDED,
+            offset: caller === 'free' ? 10_000 : 20_000,
+          })
+          reportFigures(
+            `${options.name}, ${caller === 'free' ? 'unrestricted token' : 'MUNGE'}`,
+            figures,
+            startedAt,
+          )
+          requireNone(figures.problems)
+        },
+      )
+    }
+  })
+}
+
+async function findObstacle({ suite }: SlurmUnderTest): Promise<string | null> {
+  const cacheDir = process.env['SLURMGATE_CACHE'] ?? '/var/cache/slurmgate'
+  return ensureBaseRoot({
+    suite,
+    cacheDir,
+    onProgress: (line) => process.stderr.write(`  ${suite}: ${line}\n`),
+  }).then(
+    () => null,
+    (cause: unknown) => (cause instanceof Error ? cause.message : String(cause)),
+  )
+}
+
+function reportFigures(name: string, figures: HostileFigures, startedAt: number): void {
+  const seconds = (Date.now() - startedAt) / 1000
+  const { requests, forwarded, looks, unanswered, problems } = figures
+  report(
+    `${name}: ${requests} generated requests, ${forwarded} reached slurmrestd (and ${looks} looks at jobs), ` +
+      `${unanswered} without an answer, ${problems.length} findings; ${Math.round(seconds)} s, seed ${SEED}`,
+  )
+}
