@@ -63,7 +63,8 @@ export async function explain(judge: Judge, principal: Principal, question: Ques
 function buildRequest({ method, target, contentType, body }: Question): JudgedRequest {
   const url = new URL(`http://gate.invalid/${target.replace(/^\/+/, '')}`)
   const headers = new Headers()
-  if (contentType !== null) headers.set('content-type', contentType)
+  // What no header could carry is no type at all.
+  if (contentType !== null && /^[ -~]*$/.test(contentType)) headers.set('content-type', contentType)
   if (body !== null) headers.set('content-length', String(body.length))
   return {
     method: method.toUpperCase(),

@@ -84,6 +84,21 @@ const ASKED: readonly Asked[] = [
     answer: { decision: 'refused', rule: 'content_type_unsupported', status: 415 },
   },
   {
+    name: 'a Content-Type that no header could carry',
+    question: {
+      method: 'POST',
+      path: '/slurm/latest/job/submit',
+      body: '{}',
+      content_type: 'x\nX-Slurm: y\u20ac',
+    },
+    answer: { decision: 'refused', rule: 'content_type_unsupported', status: 415 },
+  },
+  {
+    name: 'a path that no URL parser likes',
+    question: { method: 'GET', path: '/\%zz//[::/@?#' },
+    answer: { decision: 'refused', rule: 'path_unknown', status: 404 },
+  },
+  {
     name: 'a query parameter that is not taken',
     question: { method: 'GET', path: '/slurm/latest/jobs?user=x' },
     answer: { decision: 'refused', rule: 'query_not_allowed', operation: 'GET /slurm/jobs', effect: 'read' },
