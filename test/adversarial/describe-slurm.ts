@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ensureBaseRoot } from '../../functions/up/base-root.ts'
 import { ALICE, OTHER_ACCOUNT } from '../integration/real-cluster.ts'
+import { compareWithTable, describeVersions, type OpenApiDocument } from '../support/openapi-routes.ts'
 import { sleep } from '../support/program.ts'
 import { runAttacks } from './attack-run.ts'
 import { ATTACK_CLASSES } from './attacks/all.ts'
@@ -14,6 +15,7 @@ import { requireNone, report, scale, SEED } from './share.ts'
 import { createWatch, type Watch } from './watch.ts'
 
 const FORWARDED_LEAST = scale(5_000)
+const LATER_IN_42 = 'DELETE /slurm/reservation/{}'
 /** So many generated requests reach slurmrestd for sure; a gate that refuses more of them is a finding too. */
 const REQUESTS_PER_FORWARDED = 12
 
@@ -54,6 +56,24 @@ export function describeSlurm(options: DescribeOptions): void {
   }
 
   describe(options.name, () => {
+    testField('has no route and no query parameter that the policy table lacks', async ({ slurm }) => {
+      const headers = {
+        'X-SLURM-USER-NAME': ALICE.name,
+        'X-SLURM-USER-TOKEN': slurm.mintSlurmToken(),
+        Accept: 'application/json',
+      }
+      const answer = await fetch(`${slurm.cluster.slurmrestdUrl}/openapi/v3`, { headers })
+      const document = (await answer.json()) as OpenApiDocument
+      const differences = compareWithTable(document)
+      expect(differences.map(({ version }) => version)).toEqual(slurm.versions)
+      console.log(`${options.name}\n${describeVersions(document)}`)
+      for (const { version, unlisted, absent, unlistedQuery } of differences) {
+        expect([version, unlisted, unlistedQuery]).toEqual([version, [], []])
+        // What a version got in a later release, the earlier one lacks: 26.05 has one more in v0.0.42 than 24.11.
+        expect(absent).toEqual(version === 42 && options.suite === 'trixie' ? [LATER_IN_42] : [])
+      }
+    })
+
     for (const [name, build] of Object.entries(ATTACK_CLASSES)) {
       testField(
         `${name}: every attack is refused and nothing of it reaches slurmrestd`,
