@@ -14,6 +14,7 @@ import {
   type VersionRange,
 } from '../policy/job-fields.ts'
 import { refuse, type Refusal } from '../refusal.ts'
+import { showName } from './field-name.ts'
 import type { JsonObject, JsonValue } from './json-document.ts'
 
 export type JobDocumentKind = 'submission' | 'update'
@@ -37,10 +38,11 @@ function isNull(value: JsonValue): boolean {
   return value.type === 'literal' && value.text === 'null'
 }
 
-/** A name is shown only where it looks like one: an answer is no place to smuggle text into. */
+/** @param place as in {@link checkJobFields}. */
 export function showField(place: string, name: string): string {
-  if (!/^[A-Za-z0-9_]{1,64}$/.test(name)) return place === '' ? 'a field' : `a field of "${place}"`
-  return place === '' ? `"${name}"` : `"${place}.${name}"`
+  if (place === '') return showName(name, 'a field')
+  const shown = showName(name, '')
+  return shown === '' ? `a field of "${place}"` : `"${place}.${name}"`
 }
 
 /** Exact names: 22.05 folds case (`strtolower` before its look-up), and a folded name is in no list. */

@@ -6,6 +6,7 @@
 import { JOB_LIST_MAX } from '../limits.ts'
 import { isJobId } from '../operation.ts'
 import { refuse, type Refusal } from '../refusal.ts'
+import { showName } from './field-name.ts'
 import type { JsonObject, JsonValue } from './json-document.ts'
 
 export type JobListShape = 'kill-list' | 'requeue-list'
@@ -78,7 +79,7 @@ export function refuseWithoutList(): Refusal {
 
 function checkKeys(document: JsonObject, shape: JobListShape, isRestricted: boolean): Refusal | null {
   for (const key of document.members.keys()) {
-    const name = /^[A-Za-z0-9_]{1,64}$/.test(key) ? `"${key}"` : 'one of its keys'
+    const name = showName(key, 'one of its keys')
     if (!KEYS[shape].has(key)) {
       return refuse('job_field_not_allowed', { description: `the body's ${name} is not open to API tokens` })
     }

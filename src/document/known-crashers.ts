@@ -1,6 +1,6 @@
 /**
  * The values that are known to end or to stall a daemon, each with the release it was measured on. Names fields, never
- * values. A rule looks at one place of a document; what only counts up is in `munge-document.ts`.
+ * values. A rule looks at one place of a document; what only counts up is in `harmful-document.ts`.
  */
 
 import type { DocumentForm } from './document-form.ts'

@@ -6,10 +6,10 @@
 import type { Call } from '../call.ts'
 import type { TokenPrincipal } from '../principal.ts'
 import { refuse, type Refusal } from '../refusal.ts'
+import { findHarm } from './harmful-document.ts'
 import { confineSubmit, confineUpdate } from './job-document.ts'
 import { confineJobList, refuseWithoutList } from './job-list.ts'
 import { parseJson, serializeJson, type JsonValue } from './json-document.ts'
-import { findHarm } from './munge-document.ts'
 
 export interface ConfinedCall {
   readonly kind: 'confined'

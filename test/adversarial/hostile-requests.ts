@@ -10,7 +10,7 @@ import { render } from './attacks/job-documents.ts'
 import { buildDescription, buildSubmission } from './daemon-versions.ts'
 import type { Caller, HostileRequest } from './hostile-request.ts'
 import { JOB_KINDS, OWN_KINDS, type JobKind } from './hostile-request.ts'
-import { hostileChanges } from './hostile-changes.ts'
+import { hostileChanges } from './changes/all.ts'
 
 /** A request that is not written out yet: its parts can still be changed one by one. */
 export interface Draft {
