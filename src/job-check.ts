@@ -87,7 +87,7 @@ async function findJobRecords(
     throw new Outage('slurm_token_refused', `slurmrestd refused the gate's Slurm token with ${answer.status}`)
   }
   if (isUnknownJob(errors)) return []
-  if (answer.status === 200 && errors.length === 0) return jobs
+  if (answer.status === 200 && errors.length === 0) return requireSameJob(jobs, jobId)
   throw new Outage('job_check_failed', `slurmrestd answered the look at a job with ${answer.status}`)
 }
 
@@ -108,11 +108,23 @@ function parseAnswer(
   }
 }
 
-/** `het_job_id` is 0 or absent for other jobs; a number up to v0.0.39, `{set, number}` since. */
+/** A daemon that reads an id as some other job's would have had that one judged: parser differential. */
+function requireSameJob(records: readonly JobRecord[], jobId: string): readonly JobRecord[] {
+  const isSame = (record: JobRecord): boolean =>
+    ['job_id', 'array_job_id', 'het_job_id'].some((name) => readNumber(record[name]) === Number(jobId))
+  if (records.every(isSame)) return records
+  throw new Outage('job_check_failed', 'slurmrestd answered the look at a job with another job')
+}
+
+/** `het_job_id` is 0 or absent for other jobs. */
 function readLeader(record: JobRecord): string[] {
-  const raw = record['het_job_id']
-  const leader = isObject(raw) ? raw['number'] : raw
+  const leader = readNumber(record['het_job_id'])
   if (leader === undefined || leader === null || leader === 0) return []
   if (typeof leader !== 'number') throw new Outage('job_check_failed', 'a job names its leader unreadably')
   return [String(leader)]
+}
+
+/** A number up to v0.0.39, `{set, number}` since. */
+function readNumber(raw: unknown): unknown {
+  return isObject(raw) ? raw['number'] : raw
 }

@@ -159,7 +159,7 @@ describe('what goes upstream', () => {
     await gate.send('/slurm/v0.0.42/job/7', { method: 'DELETE', headers: [bearer('free')] })
     expect(gate.events).toEqual(['decision token_scope', 'DELETE /slurm/v0.0.42/job/7', 'upstream 200'])
     gate.events.length = 0
-    gate.world.answer = () => buildAnswer(200, { jobs: [{ account: 'oth' }], errors: [] })
+    gate.world.answer = () => buildAnswer(200, { jobs: [{ job_id: 7, account: 'oth' }], errors: [] })
     expect((await gate.send('/slurm/v0.0.42/job/7', { method: 'DELETE', headers: [bearer('bound')] })).rule).toBe('account_mismatch')
     expect(gate.events).toEqual(['GET /slurm/v0.0.42/job/7', 'decision account_mismatch'])
   }) // prettier-ignore

@@ -10,8 +10,8 @@ import type { UpstreamCall } from '../../src/upstream-request.ts'
 import { buildAnswer, buildSlurmErrors, buildToken, createStream, outageOf } from './in-memory-ports.ts'
 
 const BOUND = buildToken(['slurm:jobs:manage'], 'own')
-const own = (more: object = {}) => ({ account: 'own', ...more })
-const oth = (more: object = {}) => ({ account: 'oth', ...more })
+const own = (more: object = {}) => ({ job_id: 100, account: 'own', ...more })
+const oth = (more: object = {}) => ({ job_id: 100, account: 'oth', ...more })
 
 type Answers = Readonly<Record<string, UpstreamAnswer | Error>>
 
@@ -55,16 +55,16 @@ it('looks as the same user, at the same version, at exactly the job that is name
 })
 
 describe('a list of jobs', () => {
-  const own2 = () => ({ 100: jobs(own()), 101: jobs(own()) })
+  const own2 = () => ({ 100: jobs(own()), 101: jobs(own({ job_id: 101 })) })
 
   it('is looked at job by job, each once, and refused at the first that is not own', async () => {
-    const good = setUp({ ...own2(), 102: jobs(oth()) }, 45, ['100', '101', '100'])
+    const good = setUp({ ...own2(), 102: jobs(oth({ job_id: 102 })) }, 45, ['100', '101', '100'])
     expect(await good.check()).toEqual(FRESH)
     expect(good.sent.map(({ call }) => call.target)).toEqual([
       '/slurm/v0.0.45/job/100',
       '/slurm/v0.0.45/job/101',
     ])
-    const bad = setUp({ ...own2(), 102: jobs(oth()) }, 45, ['100', '102', '101'])
+    const bad = setUp({ ...own2(), 102: jobs(oth({ job_id: 102 })) }, 45, ['100', '102', '101'])
     expect(ruleOf(await bad.check())).toBe('account_mismatch')
     expect(bad.sent).toHaveLength(2)
   })
@@ -83,22 +83,46 @@ describe('a list of jobs', () => {
 describe('the records of a job', () => {
   it.each<[string, string, unknown[]]>([
     ['allowed', 'own', [own()]],
-    ['allowed', 'own in another case', [{ account: 'OWN' }]],
+    ['allowed', 'own in another case', [own({ account: 'OWN' })]],
     ['account_mismatch', 'foreign', [oth()]],
     ['allowed', 'array tasks that are all own', [own(), own(), own()]],
     ['account_mismatch', 'array tasks of which the last is foreign', [own(), own(), oth()]],
     ['account_mismatch', 'array tasks of which the first is foreign', [oth(), own()]],
     ['account_mismatch', 'none at all', []],
-    ['account_mismatch', 'one without an account', [{}]],
-    ['account_mismatch', 'one with an empty account', [{ account: '' }]],
-    ['account_mismatch', 'one with null for an account', [own(), { account: null }]],
-    ['account_mismatch', 'one whose account is no text', [{ account: ['own'] }]],
-    ['account_mismatch', 'one whose account only begins like it', [{ account: 'own2' }]],
-    ['account_mismatch', 'one with a blank behind', [{ account: 'own ' }]],
+    ['account_mismatch', 'one without an account', [{ job_id: 100 }]],
+    ['account_mismatch', 'one with an empty account', [own({ account: '' })]],
+    ['account_mismatch', 'one with null for an account', [own(), own({ account: null })]],
+    ['account_mismatch', 'one whose account is no text', [own({ account: ['own'] })]],
+    ['account_mismatch', 'one whose account only begins like it', [own({ account: 'own2' })]],
+    ['account_mismatch', 'one with a blank behind', [own({ account: 'own ' })]],
     ['account_mismatch', 'one that is no object beside an own one', [own(), null]],
     ['account_mismatch', 'one that is a list beside an own one', [own(), [oth()]]],
   ])('%s: %s', async (expected, _, records) => {
     expect(await verdict({ 100: jobs(...records) }).catch(() => 'account_mismatch')).toBe(expected)
+  })
+})
+
+describe('a record is of the job that was asked for', () => {
+  const other = { job_id: 7, account: 'own' }
+  const named = (id: number) => ({ set: true, infinite: false, number: id })
+  it.each<[string, object]>([
+    ['a plain job', { ...other, job_id: 100 }],
+    ['a task of that array', { ...other, array_job_id: 100 }],
+    ['a task of that array, since v0.0.40', { ...other, array_job_id: named(100) }],
+    ['a component of that het job', { ...other, het_job_id: 100 }],
+    ['a component of that het job, since v0.0.40', { ...other, het_job_id: named(100) }],
+  ])('%s', async (_, record) => {
+    expect(await verdict({ 100: jobs(record) })).toBe('allowed')
+  })
+
+  it.each<[string, unknown[]]>([
+    ['another job', [other]],
+    ['another job beside it', [own(), other]],
+    ['a job without a number', [{ account: 'own' }]],
+    ['a number that is text', [{ ...other, job_id: '100' }]],
+    ['another array and another het job', [{ ...other, array_job_id: named(8), het_job_id: 9 }]],
+  ])('not %s: nothing is allowed, and the caller is not blamed', async (_, records) => {
+    expect(await outage({ 100: jobs(...records) })).toBe('job_check_failed')
   })
 })
 
@@ -114,7 +138,9 @@ describe('a component of a het job', () => {
       expect(
         await verdict({ 100: jobs(component), 90: jobs(component, own({ het_job_id: leader(90) })) }),
       ).toBe('allowed')
-      expect(await verdict({ 100: jobs(component), 90: jobs(component, oth()) })).toBe('account_mismatch')
+      expect(
+        await verdict({ 100: jobs(component), 90: jobs(component, oth({ het_job_id: leader(90) })) }),
+      ).toBe('account_mismatch')
       expect(await verdict({ 100: jobs(component), 90: jobs() })).toBe('account_mismatch')
       expect(await verdict({ 100: jobs(component) })).toBe('account_mismatch')
     },
