@@ -7,8 +7,14 @@ import type { TokenRecord, UpstreamAnswer, UpstreamRequest } from '../../src/por
 import { createQueuedSlots } from '../../src/slots.ts'
 import { createSlurmTokenSource } from '../../src/slurm-token.ts'
 import { createSendUpstream } from '../../src/upstream-request.ts'
-import { SCOPES_OF } from './attacks/scopes.ts'
-import { fillRequest, type HostileRequest, type JobIds } from './hostile-request.ts'
+import { isRestricted, SCOPES_OF } from './attacks/scopes.ts'
+import {
+  fillRequest,
+  type Caller,
+  type HostileRequest,
+  type JobIds,
+  type TokenCaller,
+} from './hostile-request.ts'
 import type { Suspect } from './worst-case.ts'
 
 const NOW = 1_800_000_000_000
@@ -68,12 +74,10 @@ const JOBS: readonly StillJob[] = [
   { id: 52, account: 'ownerlab', array: 51 },
 ]
 
+const MUNGE_CREDENTIAL = 'MUNGE:AwQDAAA=:'
 const SLURM_KEY = new Uint8Array(32).fill(9)
 const TOKENS = new Map(
-  (Object.keys(SCOPES_OF) as (keyof typeof SCOPES_OF)[]).map((caller) => [
-    caller,
-    `${caller}-`.padEnd(40, 'a'),
-  ]),
+  (Object.keys(SCOPES_OF) as TokenCaller[]).map((caller) => [caller, `${caller}-`.padEnd(40, 'a')]),
 )
 const RECORDS = new Map<string, TokenRecord>(
   [...TOKENS].map(([caller, token]) => [
@@ -83,7 +87,7 @@ const RECORDS = new Map<string, TokenRecord>(
       name: caller,
       slurmUser: 'alice',
       scopes: SCOPES_OF[caller],
-      account: caller === 'free' ? null : 'ownerlab',
+      account: isRestricted(caller) ? 'ownerlab' : null,
       expiresAt: null,
       revokedAt: null,
     },
@@ -108,16 +112,17 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
   const now = (): number => NOW
   const log = { write: (): void => undefined }
   const deniedUsers = new Set(['root'])
+  const identity = { user: 'alice', uid: 1001, credentialDigest: 'x', expiresAt: NOW / 1000 + 5 }
   const app = createGateway({
     tokens: {
       findByDigest: (digest) => Promise.resolve(RECORDS.get(Buffer.from(digest).toString('hex')) ?? null),
       check: () => Promise.resolve(),
     },
-    munge: null,
+    munge: { verify: () => Promise.resolve(identity), check: () => Promise.resolve() },
     replays: { claim: () => Promise.resolve(true) },
     deniedUsers,
     bearerUserNames: new Set(['palmapi_bearer']),
-    areAdminScopesOn: false,
+    areAdminScopesOn: true,
     now,
     basePath: '/',
     reader: {
@@ -152,15 +157,15 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
 
   return {
     async decide(hostile) {
-      const token = hostile.caller === 'munge' ? '' : (TOKENS.get(hostile.caller) ?? '')
-      const filled = fillRequest(hostile, STILL_IDS, token)
+      const secret = hostile.caller === 'munge' ? MUNGE_CREDENTIAL : (TOKENS.get(hostile.caller) ?? '')
+      const filled = fillRequest(hostile, STILL_IDS, secret)
       const framing: [string, string][] =
         filled.body === null
           ? []
           : filled.isChunked
             ? [['Transfer-Encoding', 'chunked']]
             : [['Content-Length', String(filled.body.length)]]
-      rawHeaders = [bearer(token), ...filled.headers, ...framing]
+      rawHeaders = [authorize(hostile.caller, secret), ...filled.headers, ...framing]
       const request = buildRequest(filled.method, filled.target, rawHeaders, filled.body)
       if (request === null) return null
       sent = []
@@ -170,8 +175,8 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
   }
 }
 
-function bearer(token: string): readonly [string, string] {
-  return ['Authorization', `Bearer ${token}`]
+function authorize(caller: Caller, secret: string): readonly [string, string] {
+  return ['Authorization', `${caller === 'munge' ? 'MUNGE' : 'Bearer'} ${secret}`]
 }
 
 /** A body on GET is announced in the headers; the Web's Request cannot carry it. */

@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { test } from 'vitest'
 import { ATTACK_CLASSES } from './attacks/all.ts'
-import { SCOPES_OF } from './attacks/scopes.ts'
+import { isRestricted, SCOPES_OF } from './attacks/scopes.ts'
 import { createDecisionGate, STILL_IDS, type Decision } from './decision-gate.ts'
 import { CLOSED_KINDS, describeRequest, type HostileRequest } from './hostile-request.ts'
 import { generateHostileRequests } from './hostile-requests.ts'
@@ -30,6 +30,8 @@ test(`of ${REQUESTS} generated requests none makes the gate send what is not all
       { caller: 'manager', weight: 1 },
       { caller: 'accountant', weight: 1 },
       { caller: 'free', weight: 2 },
+      { caller: 'admin', weight: 1 },
+      { caller: 'munge', weight: 2 },
     ],
   })
   await fc.assert(
@@ -92,11 +94,12 @@ function findProblem(request: HostileRequest, decision: Decision): string | null
 }
 
 function leaveOf({ caller }: HostileRequest): Leave {
-  if (caller === 'munge') throw new Error('the decision run knows tokens only')
+  const isMunge = caller === 'munge'
   return {
     slurmUser: 'alice',
-    scopes: new Set(SCOPES_OF[caller]),
-    account: caller === 'free' ? null : 'ownerlab',
+    isMunge,
+    scopes: new Set(isMunge ? [] : SCOPES_OF[caller]),
+    account: !isMunge && isRestricted(caller) ? 'ownerlab' : null,
     isOwn: (id) => OWN.has(id),
   }
 }

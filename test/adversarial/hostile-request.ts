@@ -14,7 +14,11 @@ export type Caller =
   | 'accountant'
   /** Not restricted, with the three ordinary scopes. */
   | 'free'
+  /** Not restricted, with every scope there is, behind a gate with ADMIN_SCOPES=on. */
+  | 'admin'
   | 'munge'
+
+export type TokenCaller = Exclude<Caller, 'munge'>
 
 export const JOB_KINDS = [
   'own.plain',

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { requestRaw } from '../support/raw-http.ts'
+import { isRestricted as isRestrictedToken } from './attacks/scopes.ts'
 import { Attacker, type Answer } from './attacker.ts'
 import {
   CLOSED_KINDS,
@@ -49,7 +50,7 @@ const PROBLEMS_MOST = 40
 
 export async function runHostileRequests(options: HostileRunOptions): Promise<HostileFigures> {
   const { slurm, fixtures, watch, callers } = options
-  const isRestricted = callers.every(({ caller }) => caller !== 'free' && caller !== 'munge')
+  const isRestricted = callers.every(({ caller }) => caller !== 'munge' && isRestrictedToken(caller))
   const figures: HostileFigures = { requests: 0, forwarded: 0, looks: 0, unanswered: 0, problems: [] }
   const requests = generateHostileRequests({
     versions: slurm.versions,
@@ -157,6 +158,7 @@ function findHarms(forwarded: readonly Forwarded[], ids: JobIds): string[] {
     slurmUser: 'alice',
     scopes: new Set(SCOPES),
     account: 'ownerlab',
+    isMunge: false,
     isOwn: (id) => /^\d+$/.test(id) && !closed.has(id),
   }
   return forwarded.flatMap((record) => {

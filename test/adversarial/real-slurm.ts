@@ -15,8 +15,8 @@ import { startTestPostgres, type TestPostgres } from '../support/postgres.ts'
 import { Program, runProgram, waitUntil } from '../support/program.ts'
 import { signSlurmJwt } from '../support/slurm-jwt.ts'
 import { CLI_PATH, findFreePort, isAnswering } from '../support/surroundings.ts'
-import { SCOPES_OF } from './attacks/scopes.ts'
-import type { Caller } from './hostile-request.ts'
+import { isRestricted, SCOPES_OF } from './attacks/scopes.ts'
+import type { TokenCaller } from './hostile-request.ts'
 import { RecordingRelay } from './recording-relay.ts'
 
 export interface SlurmUnderTest {
@@ -35,7 +35,7 @@ export interface RealSlurm {
   /** What the gateway printed last. */
   readGatewayLines(): readonly string[]
   /** An API token, by its caller. */
-  readonly tokens: Readonly<Record<Exclude<Caller, 'munge'>, string>>
+  readonly tokens: Readonly<Record<TokenCaller, string>>
   /** MUNGE credentials of alice, good for five seconds. */
   makeCredentials(count: number): readonly string[]
   /** A Slurm token of alice, for requests behind the gate's back. */
@@ -142,6 +142,7 @@ async function startGateway(parts: {
       SLURM_JWT_HS256_KEY_FILE: cluster.hs256KeyFile,
       MUNGE_SOCKET: munged.socket,
       PORT: String(port),
+      ADMIN_SCOPES: 'on',
       LOG_LEVEL: 'warn',
     },
   })
@@ -154,8 +155,8 @@ async function startGateway(parts: {
 }
 
 async function issueTokens(databaseUrl: string): Promise<RealSlurm['tokens']> {
-  const issue = async (caller: Exclude<Caller, 'munge'>): Promise<string> => {
-    const restriction = caller === 'free' ? ['--any-account'] : ['--account', OWN_ACCOUNT]
+  const issue = async (caller: TokenCaller): Promise<string> => {
+    const restriction = isRestricted(caller) ? ['--account', OWN_ACCOUNT] : ['--any-account']
     const parameters = [
       '--name',
       caller,
@@ -168,7 +169,7 @@ async function issueTokens(databaseUrl: string): Promise<RealSlurm['tokens']> {
     const issued = await runProgram(
       process.execPath,
       [CLI_PATH, 'token', 'issue', ...parameters, '--issued-by', 'tests'],
-      { environment: { DATABASE_URL: databaseUrl }, timeoutMilliseconds: 120_000 },
+      { environment: { DATABASE_URL: databaseUrl, ADMIN_SCOPES: 'on' }, timeoutMilliseconds: 120_000 },
     )
     return issued.trimEnd()
   }
@@ -178,6 +179,7 @@ async function issueTokens(databaseUrl: string): Promise<RealSlurm['tokens']> {
     manager: await issue('manager'),
     accountant: await issue('accountant'),
     free: await issue('free'),
+    admin: await issue('admin'),
   }
 }
 
