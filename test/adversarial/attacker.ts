@@ -16,6 +16,8 @@ export interface Answer {
 export class Attacker {
   readonly #port: number
   #connection: RawConnection | null = null
+  /** Why the last request got no answer. */
+  fault: string | null = null
 
   constructor(port: number) {
     this.#port = port
@@ -29,6 +31,7 @@ export class Attacker {
   ): Promise<Answer | null> {
     const filled = fillRequest(request, ids, credential[1].replace(/^Bearer /, ''))
     const headers = [credential, ...filled.headers]
+    this.fault = null
     const hasOwnLength = headers.some(([name]) => name.toLowerCase() === 'content-length')
     try {
       const isReused = this.#connection !== null && !this.#connection.isClosed
@@ -44,8 +47,9 @@ export class Attacker {
       const answer = await connection.readAnswer(filled.method)
       if (answer.status >= 400 || hasOwnLength || connection.surplus.length > 0) this.close()
       return readAnswer(answer)
-    } catch {
+    } catch (cause) {
       this.close()
+      this.fault = String(cause)
       return null
     }
   }

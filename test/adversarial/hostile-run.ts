@@ -69,6 +69,8 @@ export async function runHostileRequests(options: HostileRunOptions): Promise<Ho
     const batch = fc.sample(requests, { numRuns: VOLLEY, seed })
     const sent = await fire(slurm, batch, ids)
     const forwarded = slurm.relay.take()
+    for (const { request, fault } of sent)
+      if (fault !== null) process.stderr.write(`  UNANSWERED ${fault}\n${describeRequest(request)}\n`)
     count(figures, sent, forwarded)
     const problems = [
       ...findAnswerProblems(sent),
@@ -95,6 +97,8 @@ export async function runHostileRequests(options: HostileRunOptions): Promise<Ho
 interface Sent {
   readonly request: HostileRequest
   readonly answer: Answer | null
+  /** Why there is no answer. */
+  readonly fault: string | null
 }
 
 /** A few at a time, each lane on its own connection; nothing more once slurmrestd drops connections. */
@@ -108,7 +112,8 @@ async function fire(slurm: RealSlurm, batch: readonly HostileRequest[], ids: Job
     for (const request of queue) {
       if (slurm.relay.losses > 0) break
       const credential = findCredential(slurm, request.caller, credentials)
-      sent.push({ request, answer: await attacker.send(request, ids, credential) })
+      const answer = await attacker.send(request, ids, credential)
+      sent.push({ request, answer, fault: attacker.fault })
     }
     attacker.close()
   }
