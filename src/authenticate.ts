@@ -1,5 +1,6 @@
 /** Finds out whom a credential proves the caller to be. Says nothing about what the caller may do. */
 
+import { foldAccount } from './account-name.ts'
 import { checkUserName, type Credential } from './credential.ts'
 import type { ClientAddress, Clock, MungeVerifier, ReplayGuard, TokenRecord, TokenStore } from './ports.ts'
 import {
@@ -92,7 +93,7 @@ function buildTokenPrincipal(record: TokenRecord, areAdminScopesOn: boolean): To
     tokenId: record.id,
     tokenName: record.name,
     scopes: new Set(open.filter((scope) => record.scopes.includes(scope))),
-    account: record.account === null ? null : record.account.toLowerCase(),
+    account: record.account === null ? null : foldAccount(record.account),
     expiresAt: record.expiresAt,
   }
 }

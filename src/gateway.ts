@@ -57,7 +57,7 @@ export function createGateway(options: GatewayOptions): Hono {
     if (ownAnswer !== null) return ownAnswer
     const grant = await judge(request, principal, (operation) => trail.note({ operation }))
     if (isRefusal(grant)) return trail.refuse(grant)
-    trail.allow(grant.rule)
+    trail.allow(grant.rule, grant.listedJobs)
 
     const answer = await options.send(grant.principal, buildUpstreamCall(grant, request.headers))
     trail.answered(answer.status)

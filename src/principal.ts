@@ -37,4 +37,11 @@ export interface TokenPrincipal {
   readonly expiresAt: number | null
 }
 
+/** An API token that may write to jobs of one account only. */
+export type RestrictedToken = TokenPrincipal & { readonly account: string }
+
 export type Principal = MungePrincipal | TokenPrincipal
+
+export function isRestricted(principal: Principal): principal is RestrictedToken {
+  return principal.method === 'token' && principal.account !== null
+}

@@ -3,6 +3,7 @@
  * restricted token its own account in every component. Edits the parsed tree; the client's own text never goes upstream.
  */
 
+import { isSameAccount } from '../account-name.ts'
 import { JOB_COMPONENTS_MAX } from '../limits.ts'
 import { refuse, type Refusal } from '../refusal.ts'
 import { checkJobFields, checkString, showField } from './job-field-rules.ts'
@@ -97,18 +98,13 @@ function confineAccount(
     description.members.delete('account')
     return null
   }
-  if (name !== '' && foldAscii(name) !== account) {
+  if (name !== '' && !isSameAccount(name, account)) {
     return refuse('account_mismatch', {
       description: `${showField(place, 'account')} is not the account that this API token may write for`,
     })
   }
   description.members.set('account', { type: 'string', value: account })
   return null
-}
-
-/** As C does: no other letter turns into one of `a` to `z` (U+212A, the Kelvin sign, would). */
-function foldAscii(text: string): string {
-  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 }
 
 function refuseShape(description: string): Refusal {

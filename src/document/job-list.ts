@@ -3,10 +3,12 @@
  * jobs one by one: any filter without a list reaches jobs of every account of its user (measured).
  */
 
+import { isSameAccount } from '../account-name.ts'
 import { JOB_LIST_MAX } from '../limits.ts'
 import { isJobId } from '../operation.ts'
 import { refuse, type Refusal } from '../refusal.ts'
 import { showName } from './field-name.ts'
+import { isNull } from './job-field-rules.ts'
 import type { JsonObject, JsonValue } from './json-document.ts'
 
 export type JobListShape = 'kill-list' | 'requeue-list'
@@ -130,8 +132,8 @@ function readIds(jobs: JsonValue | undefined, isRestricted: boolean): readonly s
 /** slurmctld ANDs its filters (measured): a job that left the account after it was checked is spared. */
 function setAccount(document: JsonObject, account: string): Refusal | null {
   const given = document.members.get('account')
-  const isLeftOut = given === undefined || (given.type === 'literal' && given.text === 'null')
-  if (!isLeftOut && (given.type !== 'string' || given.value.toLowerCase() !== account)) {
+  const isLeftOut = given === undefined || isNull(given) || (given.type === 'string' && given.value === '')
+  if (!isLeftOut && (given.type !== 'string' || !isSameAccount(given.value, account))) {
     return refuse('account_mismatch')
   }
   document.members.set('account', { type: 'string', value: account })

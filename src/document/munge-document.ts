@@ -5,19 +5,18 @@
 
 import type { CallBody } from '../call.ts'
 import type { Operation } from '../operation.ts'
+import { refuse, type Refusal } from '../refusal.ts'
 import { findHarm } from './harmful-document.ts'
-import type { JsonProblem } from './json-document.ts'
 import { parseLenientJson } from './lenient-json.ts'
 import { parseLenientYaml } from './lenient-yaml.ts'
 
-/** @param bytes untrusted, already capped by the caller. @returns null: nothing known against it. */
+/** @param body untrusted, already capped by the caller. @returns null: nothing known against it. */
 export function judgeMungeDocument(
-  bytes: Uint8Array,
-  contentType: CallBody['contentType'],
+  { bytes, contentType }: CallBody,
   operation: Pick<Operation, 'route' | 'version'>,
-): JsonProblem | null {
+): Refusal | null {
   const document = contentType === 'application/json' ? parseLenientJson(bytes) : parseLenientYaml(bytes)
-  if (document.type === 'problem') return document
+  if (document.type === 'problem') return refuse('json_malformed', { description: document.text })
   const words = findHarm(document, operation)
-  return words === null ? null : { type: 'problem', text: words }
+  return words === null ? null : refuse('document_harmful', { description: words })
 }

@@ -14,6 +14,7 @@ import { CREDENTIAL_CASES } from './cases/credentials.ts'
 import { ENDPOINT_CASES } from './cases/endpoints.ts'
 import { EXPLAIN_CASES } from './cases/explain.ts'
 import { FORWARDING_CASES } from './cases/forwarding.ts'
+import { HARMFUL_DOCUMENT_CASES } from './cases/harmful-documents.ts'
 import { MUNGE_CASES } from './cases/munge.ts'
 import { ORDER_CASES } from './cases/order.ts'
 import { OUTAGE_CASES } from './cases/outages.ts'
@@ -30,6 +31,7 @@ export const GROUPS: readonly (readonly [name: string, cases: readonly Conforman
   ['scopes', SCOPE_CASES],
   ['accounts', ACCOUNT_CASES],
   ['bulk calls', BULK_CASES],
+  ['harmful documents', HARMFUL_DOCUMENT_CASES],
   ['explanations', EXPLAIN_CASES],
   ['bodies and queries', BODY_CASES],
   ['forwarding', FORWARDING_CASES],

@@ -63,6 +63,16 @@ describe('the decision', () => {
     ])
   })
 
+  it('of a bulk call names the jobs that it lists', () => {
+    const { log, trail } = setUp()
+    trail.allow('token_account', ['7', '8'])
+    expect(log.lines[0]?.fields).toMatchObject({
+      rule: 'token_account',
+      outcome: 'allowed',
+      jobs: ['7', '8'],
+    })
+  })
+
   it('of a MUNGE caller has no token id', () => {
     const { log, trail } = setUp()
     trail.note({ principal: MUNGE_ALICE, operation: 'GET /openapi/v3' })

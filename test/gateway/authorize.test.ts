@@ -126,6 +126,23 @@ async function authorize(principal: Principal, call: Call, answer: 'yes' | 'no' 
   return { rule: result.rule, sent, checked }
 }
 
+describe('a document that is known to end a daemon', () => {
+  it.each([
+    [SUBMIT, '{"job":{"nice":"%s%n"}}'],
+    [UPDATE, '{"nice":"%s%n"}'],
+    [KILL, '{"jobs":["1_4294967295"]}'],
+  ] as const)('is refused to everybody before any job is looked at', async (operation, text) => {
+    for (const principal of [MUNGE_ALICE, FREE, BOUND]) {
+      const expected = { rule: 'document_harmful', sent: null, checked: [] }
+      expect(await authorize(principal, buildCall(operation, text))).toEqual(expected)
+    }
+  })
+
+  it('is another thing than one that nobody can read', async () => {
+    expect((await authorize(MUNGE_ALICE, buildCall(SUBMIT, '{"job":'))).rule).toBe('json_malformed')
+  })
+})
+
 describe('a call', () => {
   it('of a MUNGE caller goes upstream byte by byte, and no job is looked at', async () => {
     for (const text of ['{"job":{"account":"oth"},}', '{"comment":"x"} // x', '{"comment": "x" ,}']) {

@@ -24,6 +24,7 @@ describe('a restricted token', () => {
     ['numbers', '{"jobs":[7]}', ['7'], '{"jobs":["7"],"account":"own"}'],
     ['an id twice', '{"jobs":["7",7]}', ['7'], '{"jobs":["7"],"account":"own"}'],
     ['its account', '{"account":"OWN","jobs":["7"]}', ['7'], '{"account":"own","jobs":["7"]}'],
+    ['an empty account', '{"account":"","jobs":["7"]}', ['7'], '{"account":"own","jobs":["7"]}'],
     ['null for an account', '{"account":null,"jobs":["7"]}', ['7'], '{"account":"own","jobs":["7"]}'],
     [
       'a signal and flags',
@@ -118,7 +119,7 @@ describe('a restricted token', () => {
   it.each([
     ['account_mismatch', '"oth"'],
     ['account_mismatch', '"own "'],
-    ['account_mismatch', '""'],
+    ['account_mismatch', '"\u212a"'],
     ['account_mismatch', '["own"]'],
     ['account_mismatch', '7'],
   ])('%s: account %s', (rule, account) => {

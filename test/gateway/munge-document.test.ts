@@ -14,7 +14,8 @@ type ContentType = 'application/json' | 'application/x-yaml'
 function judge(call: string, version: number, source: string, contentType: ContentType = 'application/json') {
   const route = ROUTES.find(({ method, template }) => `${method} ${template}` === call)
   if (route === undefined) throw new Error(`no route ${call}`)
-  return judgeMungeDocument(encode(source), contentType, { route, version })?.text ?? null
+  const refusal = judgeMungeDocument({ bytes: encode(source), contentType }, { route, version })
+  return refusal?.description ?? null
 }
 
 const SUBMIT = 'POST /slurm/job/submit'

@@ -1,0 +1,71 @@
+/** What is known to end or to stall a daemon never gets there, whoever sends it. */
+
+import type { SendOptions } from '../bench.ts'
+import type { ConformanceCase } from '../conformance-case.ts'
+import { expectForwarded, expectRefusal } from '../expect-answer.ts'
+
+const SUBMIT = '/slurm/v0.0.42/job/submit'
+const UPDATE = '/slurm/v0.0.42/job/101'
+
+function post(target: string, body: string, type = 'application/json'): SendOptions {
+  return { method: 'POST', target, headers: [['Content-Type', type]], body }
+}
+
+/** Each ended a daemon when it was sent to one (24.11.5, 26.05.5). */
+const DEADLY: readonly (readonly [name: string, request: SendOptions])[] = [
+  ['a printf format in place of a number', post(SUBMIT, '{"script":"x","job":{"nice":"%s%n"}}')],
+  ['a printf format in an update', post(UPDATE, '{"priority":"%n"}')],
+  ['an empty output path', post(SUBMIT, '{"script":"x","job":{"standard_output":""}}')],
+  [
+    'the last task of an array',
+    {
+      method: 'DELETE',
+      target: '/slurm/v0.0.42/jobs/',
+      headers: [['Content-Type', 'application/json']],
+      body: '{"jobs":["101_4294967295"]}',
+    },
+  ],
+]
+
+/** Fields or forms that only callers on the cluster may use. */
+const DEADLY_BY_MUNGE: readonly (readonly [name: string, request: SendOptions])[] = [
+  ['a group by name', post(UPDATE, '{"group_id":"alice"}')],
+  ['a comment before it', post(UPDATE, '{/* */"nice":"%n"}')],
+  ['its second reading', post(UPDATE, '{"nice":1,"nice":"%n"}')],
+  ['YAML', post(UPDATE, 'nice: "%n"\n', 'application/yaml')],
+  ['YAML without quotes', post(UPDATE, 'group_id: alice\n', 'application/x-yaml')],
+]
+
+export const HARMFUL_DOCUMENT_CASES: readonly ConformanceCase[] = [
+  ...DEADLY.map(([name, request]): ConformanceCase => ({
+    name: `a document that ends a daemon by ${name} is refused to everybody`,
+    source: 'slurm.md 13: malformed parameters crash real daemons',
+    async run(bench) {
+      expectRefusal(bench, await bench.sendAs('confined', request), 'document_harmful')
+      expectRefusal(bench, await bench.sendAs('free', request), 'document_harmful')
+      expectRefusal(bench, await bench.sendAsMunge(request), 'document_harmful')
+    },
+  })),
+  ...DEADLY_BY_MUNGE.map(([name, request]): ConformanceCase => ({
+    name: `a document of a MUNGE caller that ends a daemon by ${name} is refused`,
+    source: 'slurm.md 13: malformed parameters crash real daemons',
+    async run(bench) {
+      expectRefusal(bench, await bench.sendAsMunge(request), 'document_harmful')
+    },
+  })),
+  {
+    name: 'a document of a MUNGE caller that nobody can read is malformed, not harmful',
+    source: 'CONTRACT HTTP: 400 JSON',
+    async run(bench) {
+      expectRefusal(bench, await bench.sendAsMunge(post(UPDATE, '{"comment":')), 'json_malformed')
+    },
+  },
+  {
+    name: 'percent signs in text are honest',
+    source: 'slurm.md 5: the documents that clients send',
+    async run(bench) {
+      const text = '{"comment":"100 %","standard_output":"/tmp/slurm-%j.out",}'
+      expectForwarded(bench, await bench.sendAsMunge(post(UPDATE, text)))
+    },
+  },
+]
