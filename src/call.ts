@@ -116,7 +116,7 @@ export function readContentType(headers: Headers, mayBeYaml: boolean): CallBody[
   const coding = headers.get('content-encoding')
   if (coding !== null && coding.trim().toLowerCase() !== 'identity') return null
   const [type = '', ...parameters] = (headers.get('content-type') ?? '').toLowerCase().split(';')
-  const isUtf8 = parameters.every((parameter) => /^\s*(charset="?utf-8"?)?\s*$/.test(parameter))
+  const isUtf8 = parameters.every((parameter) => /^(charset="?utf-8"?)?$/.test(parameter.trim()))
   if (!isUtf8) return null
   if (type.trim() === 'application/json') return 'application/json'
   return mayBeYaml && YAML_TYPES.has(type.trim()) ? 'application/x-yaml' : null
@@ -129,6 +129,9 @@ async function readBody(
 ): Promise<Uint8Array<ArrayBuffer> | Refusal> {
   const tooLarge = refuse('body_too_large', { description: `the body is larger than ${bodyMaxBytes} bytes` })
   if (Number(source.headers.get('content-length') ?? 0) > bodyMaxBytes) return tooLarge
+  // Of `gzip, chunked` Node takes only the chunks apart: the next parser may read another document (smuggling).
+  const coding = source.headers.get('transfer-encoding')
+  if (coding !== null && coding.trim().toLowerCase() !== 'chunked') return refuse('body_malformed')
   try {
     return (await readAll(source.readBody(), bodyMaxBytes)) ?? tooLarge
   } catch {

@@ -88,7 +88,7 @@ export function createHttpServer(
  */
 function readOriginForm(target: string): string {
   if (target.startsWith('/')) return target.replaceAll('\\', '%5C')
-  const path = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1] ?? target
+  const path = target.replace(/^https?:\/\/[^/?#]*/i, '')
   return (path.startsWith('/') ? path : `/${path}`).replaceAll('\\', '%5C')
 }
 

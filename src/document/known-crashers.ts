@@ -17,6 +17,8 @@ export interface Place {
   readonly depth: number
   /** True when everything around it is one of slurmrestd's own structures, not a field that wants text or a number. */
   readonly isInStructure: boolean
+  /** It, or what it stands in, is expanded as a host list. */
+  readonly isHostList: boolean
 }
 
 /** @returns what is wrong with it, to follow the field's name; null: nothing known. */
@@ -49,12 +51,12 @@ const RULES: readonly Rule[] = [
     isCrasher: (place, form) => mentionsPercent(place) && !isText(place, form),
   },
   {
-    // 24.11: a group that is not a number ends slurmrestd, even the name of one that exists.
+    // 24.11: a group that is not a number ends slurmrestd, even the name of one that exists; so do `e`, `-` and `1.2.3`.
     since: 39,
     until: 42,
     keys: new Set(['group_id']),
     words: 'must be a number',
-    isCrasher: ({ value }) => !/^(null|-?[\d.eE+-]*)$/.test(readScalar(value) ?? 'container'),
+    isCrasher: ({ value }) => !/^(null|\d{0,10})$/.test(readScalar(value) ?? 'container'),
   },
   {
     // 24.11: an empty one is stored, and from then on every listing of the jobs, by anybody, ends slurmrestd.

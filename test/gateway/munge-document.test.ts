@@ -260,7 +260,11 @@ describe('documents that stall a daemon', () => {
   it('counts hosts without expanding them', () => {
     expect(countHosts('n[0-9,12],login')).toBe(12)
     expect(countHosts('n[0-9][0-9]x[1-2]')).toBe(200)
-    expect(countHosts('n[')).toBe(0)
+    expect(countHosts('n[')).toBe(1)
+    expect(countHosts('n1 n2\tn3\nn4,n[5-6]')).toBe(6)
+    expect(countHosts(`n1,n[1-${'9'.repeat(9)}]`)).toBe(1e9)
+    expect(countHosts(`n1,n[1-${'9'.repeat(10)}]`)).toBe(Infinity)
+    expect(countHosts(`n[${'9'.repeat(309)}-${'9'.repeat(310)}],n1`)).toBe(Infinity)
     expect(countHosts(`n${'[0-9]'.repeat(1_000)}`)).toBe(Infinity)
   })
 
