@@ -5,6 +5,7 @@
 
 import type { Call } from './call.ts'
 import { judgeMungeDocument } from './document/munge-document.ts'
+import { FLAGS_WITHIN_JOB } from './policy/kill-flags.ts'
 import { confineCall, type ConfinedCall } from './document/token-document.ts'
 import type { JobCheck } from './job-check.ts'
 import { readJobId, type Operation } from './operation.ts'
@@ -80,6 +81,8 @@ export async function authorizeCall(
   if (principal.method === 'munge') return authorizeMungeCall(principal, call)
   const confined = confineCall(principal, call)
   if (confined.kind === 'refusal') return confined
+  const refusal = isRestricted(principal) ? judgeFlags(confined.call) : null
+  if (refusal !== null) return refusal
   const grant = { principal, call: confined.call, listedJobs: confined.listedJobs }
   if (!isRestricted(principal)) return new AuthorizedCall({ ...grant, rule: 'token_scope' })
   const checkedJobs = findJobsToCheck(confined)
@@ -88,6 +91,17 @@ export async function authorizeCall(
   const checked = await checkJobs(principal, call.operation.version, checkedJobs)
   if ('kind' in checked) return checked
   return new AuthorizedCall({ ...grant, ...checked, rule: 'token_account', checkedJobs })
+}
+
+/** As in the document of a bulk call: what reaches beyond the named job was not looked at. */
+function judgeFlags({ operation, query }: Call): Refusal | null {
+  const [, flag = null] = query.find(([name]) => name === 'flags') ?? []
+  if (operation.route.effect === 'read' || flag === null || FLAGS_WITHIN_JOB.has(flag.toUpperCase()))
+    return null
+  const list = [...FLAGS_WITHIN_JOB].filter((name) => name === name.toUpperCase()).join(', ')
+  return refuse('operation_closed', {
+    description: `of "flags" a token that is restricted to one account may use: ${list}`,
+  })
 }
 
 /** A MUNGE caller's document goes upstream as it came; it is judged only for what is known to harm daemons. */

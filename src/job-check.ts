@@ -119,7 +119,7 @@ function readLeader(record: JobRecord): string[] {
   throw new Outage('job_check_failed', 'a job names its leader unreadably')
 }
 
-/** A number up to v0.0.39, `{set, number}` since. */
+/** A number up to v0.0.39, `{set, number}` since; an object without one is no number. */
 function readNumber(raw: unknown): unknown {
-  return isObject(raw) ? raw['number'] : raw
+  return isObject(raw) ? (raw['number'] ?? Number.NaN) : raw
 }

@@ -56,7 +56,15 @@ export function findOperation(
   }
   // A token bound to one account names whole jobs only, never a task or component.
   const ids = readIds(found, rest, isRestricted(principal))
-  return ids === null ? refuse('path_id_malformed') : { kind: 'operation', route: found.route, version, ids }
+  return ids === null ? refuseId(principal) : { kind: 'operation', route: found.route, version, ids }
+}
+
+function refuseId(principal: Principal): Refusal {
+  if (!isRestricted(principal)) return refuse('path_id_malformed')
+  return refuse('path_id_malformed', {
+    description:
+      'a token that is restricted to one account names whole jobs, in decimal without leading zeros, no tasks N_T and no components N+C',
+  })
 }
 
 /** @throws TypeError for an operation whose path names no job. */

@@ -5,9 +5,9 @@
 
 import type { Operation } from '../operation.ts'
 import { JOB_COMPONENTS_MAX, JOB_ID_MAX, JOB_PART_MAX } from '../limits.ts'
-import { findForm } from './document-form.ts'
+import { findForm, type DocumentForm } from './document-form.ts'
 import { showName } from './field-name.ts'
-import { countHosts, HOST_KEYS } from './host-list.ts'
+import { countHosts } from './host-list.ts'
 import type { JsonValue } from './json-document.ts'
 import { findCrasher, readScalar, type Place } from './known-crashers.ts'
 
@@ -53,7 +53,7 @@ function judgePlaces(
     if (words !== null) return `${showName(key, 'the body')} ${words}`
     if (place.isHostList) hostsCount += countHostsIn(value)
     if (!(hostsCount <= HOSTS_MAX)) return `${showName(key, 'the body')} names more than ${HOSTS_MAX} hosts`
-    const size = pushContent(place, form.structures, open)
+    const size = pushContent(place, form, open)
     sizeSquares += size ** 2
     if (sizeSquares > SIZE_SQUARES_MAX) return `${showName(key, 'the body')} has too many values`
   }
@@ -61,7 +61,7 @@ function judgePlaces(
 }
 
 /** @returns how many values there are in it. */
-function pushContent(place: Place, structures: ReadonlySet<string>, open: Place[]): number {
+function pushContent(place: Place, form: DocumentForm, open: Place[]): number {
   const { value, key, isItem, isInStructure, isHostList } = place
   const depth = place.depth + 1
   if (value.type === 'array') {
@@ -73,7 +73,7 @@ function pushContent(place: Place, structures: ReadonlySet<string>, open: Place[
     return value.items.length
   }
   if (value.type !== 'object') return 0
-  const areInStructure = isInStructure && (key === '' || structures.has(key))
+  const areInStructure = isInStructure && (key === '' || form.structures.has(key))
   for (const [name, member] of value.members) {
     const memberKey = name.toLowerCase()
     open.push({
@@ -83,7 +83,7 @@ function pushContent(place: Place, structures: ReadonlySet<string>, open: Place[
       depth,
       isInStructure: areInStructure,
       // slurmrestd makes one text of an object where it wants a list.
-      isHostList: isHostList || HOST_KEYS.has(memberKey),
+      isHostList: isHostList || form.hostKeys.has(memberKey),
     })
   }
   return value.members.size

@@ -1,20 +1,5 @@
 /** Counts what a host list such as `n[0-9,12],login` would expand to, without expanding it. */
 
-/** Fields that slurmrestd or slurmctld expands host lists in. */
-export const HOST_KEYS: ReadonlySet<string> = new Set([
-  ...[
-    'required_nodes',
-    'excluded_nodes',
-    'node_list',
-    'nodes',
-    'hostlist',
-    'hostnames',
-    'hostname',
-    'address',
-  ],
-  ...['name', 'alternate', 'allocation_node_list', 'node_conf', 'configured', 'node_sets'],
-])
-
 /**
  * What is not a host list counts as few: Slurm refuses that itself. Infinity: more than can be counted.
  * A comma, a blank, a tab or a line end separates hosts (measured on `scontrol show hostnames` of 24.11).

@@ -5,8 +5,9 @@
 
 import { isSameAccount } from '../account-name.ts'
 import { JOB_COMPONENTS_MAX } from '../limits.ts'
+import { DENIED_JOB_FIELDS } from '../policy/job-fields.ts'
 import { refuse, type Refusal } from '../refusal.ts'
-import { checkJobFields, checkString, showField } from './job-field-rules.ts'
+import { checkJobFields, checkString, isNull, showField } from './job-field-rules.ts'
 import type { JsonObject, JsonValue } from './json-document.ts'
 
 /**
@@ -23,6 +24,7 @@ export function confineSubmit(document: JsonValue, account: string | null, versi
   const components = readComponents(document)
   if ('kind' in components) return components
   for (const { place, description } of components) {
+    dropNullFields(description)
     const refusal =
       checkJobFields(description, place, 'submission', version) ??
       confineAccount(description, place, account, 'insert')
@@ -34,7 +36,15 @@ export function confineSubmit(document: JsonValue, account: string | null, versi
 /** The job's new properties at top level. The job itself has to be checked separately. */
 export function confineUpdate(document: JsonValue, account: string | null, version: number): Refusal | null {
   if (document.type !== 'object') return refuseShape('the body is not an object')
+  dropNullFields(document)
   return checkJobFields(document, '', 'update', version) ?? confineAccount(document, '', account, 'leave-out')
+}
+
+/** Null counts as left out (measured), and generated clients write all the fields that they know. */
+function dropNullFields({ members }: JsonObject): void {
+  for (const [name, value] of members) {
+    if (isNull(value) && DENIED_JOB_FIELDS.has(name)) members.delete(name)
+  }
 }
 
 const SUBMIT_KEYS: ReadonlySet<string> = new Set(['script', 'job', 'jobs'])

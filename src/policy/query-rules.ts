@@ -122,7 +122,7 @@ const CLUSTER_FLAG = oneOf(
 )
 
 /** 26.05 and 24.11 (v0.0.42) kill the job on 0, on nothing and on every name they do not know: `WINCH`, `USR1,KILL`. */
-const SIGNAL = match(
+export const SIGNAL = match(
   /^([1-9]|[1-5]\d|6[0-4]|(SIG)?(HUP|INT|QUIT|ABRT|KILL|ALRM|TERM|USR[12]|URG|CONT|STOP|TSTP|TTIN|TTOU|XCPU|CHLD|PIPE))$/i,
   "a signal's name or number",
 )

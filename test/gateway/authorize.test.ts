@@ -151,6 +151,25 @@ describe('a call', () => {
     }
   })
 
+  it.each(['CRON_JOBS', 'NO_SIBLING_JOBS', 'FEDERATION_REQUEUE', 'RESERVATION_JOB', 'ARRAY_TASK', 'cron_jobs'])(
+    'of a restricted token has no flag %s, which reaches beyond the job', async (flag) => {
+      const call: Call = { kind: 'call', operation: CANCEL, query: [['flags', flag]], body: null }
+      expect(await authorize(BOUND, call)).toEqual({ rule: 'operation_closed', sent: null, checked: [] })
+      expect((await authorize(FREE, call)).rule).toBe('token_scope')
+    },
+  ) // prettier-ignore
+
+  it.each(['BATCH_JOB', 'full_job', 'HURRY'])('of a restricted token may have the flag %s', async (flag) => {
+    const call: Call = { kind: 'call', operation: CANCEL, query: [['flags', flag]], body: null }
+    expect((await authorize(BOUND, call)).rule).toBe('token_account')
+  })
+
+  it('of a restricted token may read with any flag', async () => {
+    const operation = requireOperation('GET', '/slurm/v0.0.45/jobs')
+    const call: Call = { kind: 'call', operation, query: [['flags', 'FEDERATION']], body: null }
+    expect((await authorize(buildToken(['slurm:read'], 'own'), call)).rule).toBe('token_scope')
+  })
+
   it('of a token is written anew, so that slurmrestd reads what was judged', async () => {
     const text = String.raw`{"job": {"acc\u006funt":"own", "name":"x",},}`
     const expected = { rule: 'token_account', sent: '{"job":{"account":"own","name":"x"}}', checked: [] }

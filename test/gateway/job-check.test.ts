@@ -167,7 +167,7 @@ describe('a component of a het job', () => {
     },
   ) // prettier-ignore
 
-  it.each([1e21, 1.5, -3, 4294967294, '90', [90], true, { set: true, number: '90' }, { number: -1 }])(
+  it.each([1e21, 1.5, -3, 4294967294, '90', [90], true, { set: true, number: '90' }, { number: -1 }, {}, { set: false }])(
     'is an outage when its leader is %j, and that is never asked for', async (het_job_id) => {
       const { sent, check } = setUp({ 100: jobs(own({ het_job_id })) })
       expect(await outageOf(check)).toBe('job_check_failed')

@@ -59,6 +59,14 @@ describe('the account of a submission by a restricted token', () => {
     }
   })
 
+  it('and fields that are closed to tokens may be null: generated clients write all they know', () => {
+    const job = { clusters: null, crontab: null, user_id: null, name: null }
+    expect(submit({ job })).toEqual({ job: { name: null, account: 'own' } })
+    expect(explain(confineUpdate, { admin_comment: null })).toBeNull()
+    expect(submit({ job: { clusters: '' } })).toBe('job_field_not_allowed')
+    expect(submit({ job: { Clusters: null } })).toBe('job_field_not_allowed')
+  })
+
   it('compares ASCII letters alone, as C does: the Kelvin sign is no k', () => {
     expect(submit({ job: { account: '\u212aern' } }, 'kern')).toBe('account_mismatch')
   })

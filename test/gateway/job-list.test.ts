@@ -36,6 +36,16 @@ describe('a restricted token', () => {
     expect(confine(text)).toEqual({ ids, sent })
   })
 
+  it.each(['TERM', 'sigkill', 'USR1', '9', 10, null])('may say the signal %j', (signal) => {
+    expect(confine(JSON.stringify({ jobs: ['7'], signal })).ids).toEqual(['7'])
+  })
+
+  it.each(['WINCH', 'USR1,KILL', '', 0, 999, true, ['TERM'], { number: 9 }])('may not say the signal %j', (signal) => {
+    for (const account of ['own', null]) {
+      expect(confine(JSON.stringify({ jobs: ['7'], signal }), account).rule).toBe('job_malformed')
+    }
+  }) // prettier-ignore
+
   it('gets no account filter where there is none: requeue', () => {
     expect(confine('{"jobs":["7"],"flags":["Hold"]}', 'own', 'requeue-list')).toEqual({
       ids: ['7'],
