@@ -20,8 +20,8 @@ export interface CommandContext {
   readonly userName: string
   readonly clock: Clock
   readonly randomBytes: RandomBytes
-  /** Where the SQL migrations are. */
-  readonly migrationsFolder: string
+  /** Holds `package.json` and `migrations`. */
+  readonly packageFolder: string
   /** The result, and nothing else. */
   print(text: string): void
   /** Notes and errors: one line each, never a token. */

@@ -143,7 +143,7 @@ describe('a token', () => {
       userName: 'ops',
       clock: Date.now,
       randomBytes: (length) => new Uint8Array(randomBytes(length)),
-      migrationsFolder: '',
+      packageFolder: '',
       print: (text) => printed.push(text),
       note: (line) => notes.push(line),
       readStdin: () => Promise.resolve(''),
