@@ -70,5 +70,5 @@ process.stdout.on('error', () => process.exit(1))
 const exitCode = await main(process.argv.slice(2), buildContext())
 if (exitCode !== null) {
   // A connection to a Postgres that went silent would keep the process; what was printed is written out first.
-  process.stdout.write('', () => process.stderr.write('', () => process.exit(exitCode)))
+  process.stdout.write('', (lost) => process.stderr.write('', () => process.exit(lost ? 1 : exitCode)))
 }
