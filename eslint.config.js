@@ -88,6 +88,15 @@ export default tseslint.config(
     },
   },
   {
+    files: ['functions/cli/**/*.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...['process', 'console'].map((name) => ({ name, message: 'a command has its context only' })),
+      ],
+    },
+  },
+  {
     files: ['**/*.{js,mjs}'],
     ...tseslint.configs.disableTypeChecked,
   },

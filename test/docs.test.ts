@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { LOOK_UP_MILLISECONDS } from '../functions/cli/service-user.ts'
 import { OUTAGES, REFUSALS } from '../src/refusal.ts'
 
 const readme = read('README.md')
@@ -45,6 +46,10 @@ test('every variable that the code reads is in the configuration table, and ever
     [...section('configuration').matchAll(/`([A-Z][A-Z0-9_]+)`/g)].map((match) => match[1] ?? ''),
   )
   expect([...inTable].sort()).toEqual([...inCode].sort())
+})
+
+test('the time in which the user of a new token is looked up is the one in README.md', () => {
+  expect(readme).toContain(`could not be looked up within ${LOOK_UP_MILLISECONDS / 1000} s`)
 })
 
 test('every npm script that README.md names exists', () => {

@@ -11,7 +11,7 @@ import {
 import { CommandFailure, type CommandContext } from './command.ts'
 import { withSlurmrestd } from './slurmrestd.ts'
 
-const LOOK_UP_SECONDS = 10
+export const LOOK_UP_MILLISECONDS = 10_000
 
 /** Never throws: what could not be found out is said. */
 export async function warnOfServiceUser(
@@ -32,7 +32,7 @@ async function lookUp(
   deniedUsers: ReadonlySet<string>,
   context: CommandContext,
 ): Promise<ServiceUser> {
-  const timeoutMilliseconds = LOOK_UP_SECONDS * 1000
+  const timeoutMilliseconds = context.lookUpMilliseconds ?? LOOK_UP_MILLISECONDS
   return await withSlurmrestd(context, deniedUsers, (connection) =>
     failAfter(timeoutMilliseconds, lookUpUser(slurmUser, { ...connection, timeoutMilliseconds })),
   )
