@@ -5,11 +5,13 @@
 
 import { readFile } from 'node:fs/promises'
 import { judgeTokenRecord } from '../../src/authenticate.ts'
-import { explain, type Explanation, type Question } from '../../src/explain.ts'
+import { explain, type Explanation } from '../../src/explain.ts'
 import { createJobCheck } from '../../src/job-check.ts'
 import { createJudge, type JudgeOptions } from '../../src/judge.ts'
+import { createOwnPathJudge } from '../../src/own-path.ts'
 import { NEWEST_VERSION, OLDEST_VERSION } from '../../src/policy/route-table.ts'
 import type { TokenPrincipal } from '../../src/principal.ts'
+import type { Question } from '../../src/question.ts'
 import { findRuleAnswer, isRefusal, Outage } from '../../src/refusal.ts'
 import { createQueuedSlots } from '../../src/slots.ts'
 import { isTokenId } from '../../src/tokens/token-id.ts'
@@ -32,7 +34,7 @@ const TIMEOUT_MILLISECONDS = 10_000
 /** The gateway's default. */
 const BODY_MAX_BYTES = 8 * 1024 * 1024
 
-/** @returns 0 where the request would be forwarded, 1 where it would not. */
+/** @returns 0 where the request would be let through, 1 where it would not. */
 export const explainRequest: Command = async (args, context) => {
   const { values, positionals } = parseOptions(args, OPTIONS, 2)
   const id = values['token-id']
@@ -113,7 +115,9 @@ function explainAs(
   question: Question,
   options: Pick<JudgeOptions, 'findVersions' | 'checkJobs'>,
 ): Promise<Explanation> {
-  return explain(createJudge({ ...options, bodyMaxBytes: BODY_MAX_BYTES }), principal, question)
+  const limits = { bodyMaxBytes: BODY_MAX_BYTES }
+  const judges = { judge: createJudge({ ...options, ...limits }), judgeOwnCall: createOwnPathJudge(limits) }
+  return explain(judges, principal, question)
 }
 
 function readRecord(token: RegisteredToken) {
