@@ -29,7 +29,7 @@ import type { LogLevel } from './ports.ts'
 import { NEWEST_VERSION, OLDEST_VERSION } from './policy/route-table.ts'
 import { readSlurmKey, type ReadKeyFile } from './slurm-key-settings.ts'
 import type { SlurmKey } from './slurm-token.ts'
-import { isDatabaseUrl } from './tokens/database.ts'
+import { readDatabaseUrl } from './tokens/database-settings.ts'
 
 export type RuntimeName = 'node' | 'workerd'
 
@@ -126,12 +126,6 @@ export function parseGatewaySettings(
 
 const MIB = 1024 * 1024
 const USER_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.@$+-]{0,254}$/
-
-function readDatabaseUrl(env: Environment, problems: string[]): string {
-  const url = readRequiredText(env, 'DATABASE_URL', problems)
-  if (url !== '' && !isDatabaseUrl(url)) problems.push('DATABASE_URL must be a postgres:// URL')
-  return url
-}
 
 /** @returns null with at least one problem. */
 export function readSlurmrestd(

@@ -19,7 +19,12 @@ import { findToken, type RegisteredToken } from '../../src/tokens/token-register
 import { createSendUpstream } from '../../src/upstream-request.ts'
 import { fetchVersions } from '../../src/version-catalog.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
-import { type IssueConfiguration, readIssueConfiguration, withTokenDatabase } from './configuration.ts'
+import {
+  type IssueConfiguration,
+  readIssueConfiguration,
+  requireSettings,
+  withTokenDatabase,
+} from './configuration.ts'
 import { withSlurmrestd } from './slurmrestd.ts'
 import { formatTable } from './table.ts'
 
@@ -44,7 +49,7 @@ export const explainRequest: Command = async (args, context) => {
   if (!target.startsWith('/')) throw new UsageError('the path begins with a slash')
   const body = values.body === undefined ? null : await readBody(values.body, context)
   const contentType = values['content-type'] ?? (body === null ? null : 'application/json')
-  const configuration = readIssueConfiguration(context.env)
+  const configuration = requireSettings(context.env, readIssueConfiguration)
   const token = await withTokenDatabase(configuration.databaseUrl, (db) => findToken(db, id))
   if (token === null) throw new CommandFailure(`there is no token ${id}`)
   const explanation = await explainFor(token, { method, target, contentType, body }, configuration, context)

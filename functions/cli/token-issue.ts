@@ -5,7 +5,7 @@ import { issueToken, type IssuedToken } from '../../src/tokens/issue-token.ts'
 import { isProblem, type ServiceUserWarning } from '../../src/tokens/service-user.ts'
 import { IMPORTED_LENGTH_MAX } from '../../src/tokens/token-form.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
-import { readIssueConfiguration, withTokenDatabase } from './configuration.ts'
+import { readIssueConfiguration, requireSettings, withTokenDatabase } from './configuration.ts'
 import { cleanCell, formatDate, formatTable } from './table.ts'
 
 const OPTIONS = {
@@ -27,7 +27,10 @@ const STDIN_MAX_CHARACTERS = IMPORTED_LENGTH_MAX + 2
 
 export const issue: Command = async (args, context) => {
   const { values } = parseOptions(args, OPTIONS)
-  const { databaseUrl, deniedUsers, areAdminScopesOpen } = readIssueConfiguration(context.env)
+  const { databaseUrl, deniedUsers, areAdminScopesOpen } = requireSettings(
+    context.env,
+    readIssueConfiguration,
+  )
   const request: RawIssueRequest = {
     name: values.name,
     user: values.user,
