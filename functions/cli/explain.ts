@@ -13,11 +13,8 @@ import { NEWEST_VERSION, OLDEST_VERSION } from '../../src/policy/route-table.ts'
 import type { TokenPrincipal } from '../../src/principal.ts'
 import type { Question } from '../../src/question.ts'
 import { findRuleAnswer, isRefusal, Outage } from '../../src/refusal.ts'
-import { createQueuedSlots } from '../../src/slots.ts'
 import { isTokenId } from '../../src/tokens/token-id.ts'
 import { findToken, type RegisteredToken } from '../../src/tokens/token-register.ts'
-import { createSendUpstream } from '../../src/upstream-request.ts'
-import { fetchVersions } from '../../src/version-catalog.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
 import {
   type IssueConfiguration,
@@ -35,7 +32,6 @@ const OPTIONS = {
   json: { type: 'boolean' },
 } as const
 
-const TIMEOUT_MILLISECONDS = 10_000
 /** The gateway's default. */
 const BODY_MAX_BYTES = 8 * 1024 * 1024
 
@@ -89,21 +85,8 @@ async function explainFor(
     })
   }
   return await withSlurmrestd(context, configuration.deniedUsers, (connection) => {
-    const { upstream, slurmTokens, versions } = connection
-    const now = context.clock
-    const timeoutMilliseconds = TIMEOUT_MILLISECONDS
-    const send = createSendUpstream({
-      upstream,
-      slurmTokens,
-      slots: createQueuedSlots(1),
-      timeoutMilliseconds,
-      now,
-    })
-    return explainAs(principal, question, {
-      findVersions: () =>
-        versions === 'auto' ? fetchVersions({ upstream, timeoutMilliseconds }) : Promise.resolve(versions),
-      checkJobs: createJobCheck(send, now),
-    })
+    const { send, findVersions } = connection
+    return explainAs(principal, question, { findVersions, checkJobs: createJobCheck(send, context.clock) })
   })
 }
 

@@ -9,9 +9,7 @@ import {
   type ServiceUserWarning,
 } from '../../src/tokens/service-user.ts'
 import { CommandFailure, type CommandContext } from './command.ts'
-import { withSlurmrestd } from './slurmrestd.ts'
-
-const LOOK_UP_SECONDS = 10
+import { SLURMRESTD_TIMEOUT_SECONDS, withSlurmrestd } from './slurmrestd.ts'
 
 /** Never throws: what could not be found out is said. */
 export async function warnOfServiceUser(
@@ -32,9 +30,8 @@ async function lookUp(
   deniedUsers: ReadonlySet<string>,
   context: CommandContext,
 ): Promise<ServiceUser> {
-  const timeoutMilliseconds = LOOK_UP_SECONDS * 1000
   return await withSlurmrestd(context, deniedUsers, (connection) =>
-    failAfter(timeoutMilliseconds, lookUpUser(slurmUser, { ...connection, timeoutMilliseconds })),
+    failAfter(SLURMRESTD_TIMEOUT_SECONDS * 1000, lookUpUser(slurmUser, connection)),
   )
 }
 

@@ -2,21 +2,24 @@
 
 import type { Environment } from '../../src/environment.ts'
 import { readSlurmrestd, readVersionSetting, type SlurmrestdAddress } from '../../src/settings.ts'
+import { createQueuedSlots } from '../../src/slots.ts'
 import { readSlurmKey } from '../../src/slurm-key-settings.ts'
-import type { SlurmKey } from '../../src/slurm-token.ts'
-import { createSlurmTokenSource, isUsableKey, type SlurmTokenSource } from '../../src/slurm-token.ts'
+import { createSlurmTokenSource, isUsableKey, type SlurmKey } from '../../src/slurm-token.ts'
+import { createSendUpstream, type SendUpstream } from '../../src/upstream-request.ts'
+import { fetchVersions } from '../../src/version-catalog.ts'
 import { readKeyFile } from '../node/key-file.ts'
-import { createUndiciUpstream, type NodeUpstream } from '../node/undici-upstream.ts'
+import { createUndiciUpstream } from '../node/undici-upstream.ts'
 import { CommandFailure, type CommandContext } from './command.ts'
 
+/** Of each call. */
+export const SLURMRESTD_TIMEOUT_SECONDS = 10
 /** The shortest life that the gateway may give one. */
 const SLURM_TOKEN_SECONDS = 30
 
 export interface SlurmrestdConnection {
-  readonly upstream: NodeUpstream
-  readonly slurmTokens: SlurmTokenSource
-  /** `auto`, or the operator's list (ascending). */
-  readonly versions: 'auto' | readonly number[]
+  readonly send: SendUpstream
+  /** `SLURM_API_VERSIONS`, or what slurmrestd says, asked each time. @throws Outage */
+  readonly findVersions: () => Promise<readonly number[]>
 }
 
 /**
@@ -33,14 +36,23 @@ export async function withSlurmrestd<T>(
     throw new CommandFailure('SLURM_JWT_RS256_JWK (or its _FILE) is no usable key')
   }
   const upstream = createUndiciUpstream(address, 1)
-  const slurmTokens = createSlurmTokenSource({
-    key,
-    lifespanSeconds: SLURM_TOKEN_SECONDS,
-    deniedUsers,
+  const timeoutMilliseconds = SLURMRESTD_TIMEOUT_SECONDS * 1000
+  const send = createSendUpstream({
+    upstream,
+    slurmTokens: createSlurmTokenSource({
+      key,
+      lifespanSeconds: SLURM_TOKEN_SECONDS,
+      deniedUsers,
+      now: clock,
+    }),
+    slots: createQueuedSlots(1),
+    timeoutMilliseconds,
     now: clock,
   })
+  const findVersions = (): Promise<readonly number[]> =>
+    versions === 'auto' ? fetchVersions({ upstream, timeoutMilliseconds }) : Promise.resolve(versions)
   try {
-    return await work({ upstream, slurmTokens, versions })
+    return await work({ send, findVersions })
   } finally {
     void upstream.close().catch(() => undefined)
   }
