@@ -101,12 +101,7 @@ export function parseGatewaySettings(
     areAdminScopesOn: readAdminScopes(env, runtime, problems),
     listener,
     basePath: readBasePath(env, problems),
-    bodyMaxBytes: readInteger(
-      env,
-      'REQUEST_BODY_MAX_BYTES',
-      { default: 8 * MIB, min: 1024, max: 50 * MIB },
-      problems,
-    ),
+    bodyMaxBytes: readBodyMaxBytes(env, problems),
     upstreamTimeoutMilliseconds:
       1000 * readInteger(env, 'UPSTREAM_TIMEOUT_SECONDS', { default: 60, min: 1, max: 3600 }, problems),
     // About 124 connections stall slurmrestd (measured).
@@ -170,6 +165,11 @@ export function readVersionSetting(env: Environment, problems: string[]): 'auto'
     problems.push(`SLURM_API_VERSIONS may list v0.0.${OLDEST_VERSION} to v0.0.${NEWEST_VERSION}`)
   }
   return [...new Set(versions)].sort((a, b) => a - b)
+}
+
+export function readBodyMaxBytes(env: Environment, problems: string[]): number {
+  const options = { default: 8 * MIB, min: 1024, max: 50 * MIB }
+  return readInteger(env, 'REQUEST_BODY_MAX_BYTES', options, problems)
 }
 
 function readMunge(

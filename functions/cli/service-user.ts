@@ -8,7 +8,7 @@ import {
   type ServiceUser,
   type ServiceUserWarning,
 } from '../../src/tokens/service-user.ts'
-import { CommandFailure, type CommandContext } from './command.ts'
+import { type CommandContext, UsageError } from './command.ts'
 import { SLURMRESTD_TIMEOUT_SECONDS, withSlurmrestd } from './slurmrestd.ts'
 
 /** Never throws: what could not be found out is said. */
@@ -20,7 +20,7 @@ export async function warnOfServiceUser(
   try {
     return findServiceUserWarnings(await lookUp(order.slurmUser, deniedUsers, context), order)
   } catch (cause) {
-    const isOurs = cause instanceof Outage || cause instanceof CommandFailure
+    const isOurs = cause instanceof Outage || cause instanceof UsageError
     return [warnOfFailedLookUp(order.slurmUser, isOurs ? cause.message : 'the answer is not slurmrestd’s')]
   }
 }

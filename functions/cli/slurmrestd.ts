@@ -9,7 +9,7 @@ import { createSendUpstream, type SendUpstream } from '../../src/upstream-reques
 import { fetchVersions } from '../../src/version-catalog.ts'
 import { readKeyFile } from '../node/key-file.ts'
 import { createUndiciUpstream } from '../node/undici-upstream.ts'
-import { CommandFailure, type CommandContext } from './command.ts'
+import { type CommandContext, UsageError } from './command.ts'
 
 /** Of each call. */
 export const SLURMRESTD_TIMEOUT_SECONDS = 10
@@ -24,7 +24,7 @@ export interface SlurmrestdConnection {
 
 /**
  * Closes the connection whatever happens.
- * @throws CommandFailure with every problem of the settings, by name and never by value.
+ * @throws UsageError with every problem of the settings, by name and never by value.
  */
 export async function withSlurmrestd<T>(
   { env, clock }: CommandContext,
@@ -33,7 +33,7 @@ export async function withSlurmrestd<T>(
 ): Promise<T> {
   const { address, key, versions } = readSettings(env)
   if (!(await isUsableKey(key))) {
-    throw new CommandFailure('SLURM_JWT_RS256_JWK (or its _FILE) is no usable key')
+    throw new UsageError('SLURM_JWT_RS256_JWK (or its _FILE) is no usable key')
   }
   const upstream = createUndiciUpstream(address, 1)
   const timeoutMilliseconds = SLURMRESTD_TIMEOUT_SECONDS * 1000
@@ -68,5 +68,5 @@ function readSettings(env: Environment): {
   const key = readSlurmKey({ env, readKeyFile }, problems)
   const versions = readVersionSetting(env, problems)
   if (problems.length === 0 && address !== null && key !== null) return { address, key, versions }
-  throw new CommandFailure(`${problems.join('; ')} (set them as the gateway has them)`)
+  throw new UsageError(`${problems.join('; ')} (set them as the gateway has them)`)
 }

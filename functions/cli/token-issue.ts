@@ -23,7 +23,7 @@ const OPTIONS = {
 } as const
 
 /** The longest token and a line end. */
-const STDIN_MAX_CHARACTERS = IMPORTED_LENGTH_MAX + 2
+const STDIN_MAX_BYTES = IMPORTED_LENGTH_MAX + 2
 
 export const issue: Command = async (args, context) => {
   const { values } = parseOptions(args, OPTIONS)
@@ -83,7 +83,8 @@ async function warn(
 }
 
 async function readImport(context: CommandContext): Promise<string> {
-  return await context.readStdin(STDIN_MAX_CHARACTERS)
+  const bytes = await context.readStdin(STDIN_MAX_BYTES)
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
 }
 
 /** Who asks: behind sudo, the person and not root. Services and cron jobs have none of these variables. */

@@ -146,7 +146,7 @@ describe('a token', () => {
       migrationsFolder: '',
       print: (text) => printed.push(text),
       note: (line) => notes.push(line),
-      readStdin: () => Promise.resolve(''),
+      readStdin: () => Promise.resolve(new Uint8Array(0)),
     })
     const text = printed.join('')
     expect(exitCode).toBe(0)
