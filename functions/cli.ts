@@ -30,14 +30,15 @@ async function main(args: readonly string[], context: CommandContext): Promise<E
   }
 }
 
-async function readStdin(maxCharacters: number): Promise<string> {
-  let text = ''
-  process.stdin.setEncoding('utf8')
-  for await (const chunk of process.stdin) {
-    text += String(chunk)
-    if (text.length > maxCharacters) break
+async function readStdin(maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) {
+    chunks.push(chunk)
+    length += chunk.length
+    if (length > maxBytes) break
   }
-  return text
+  return new Uint8Array(Buffer.concat(chunks))
 }
 
 /** Containers run as uids without a name. */

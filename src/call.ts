@@ -123,8 +123,8 @@ export function readContentType(headers: Headers, mayBeYaml: boolean): CallBody[
 }
 
 /** The size is known before the first byte where the client says it, and enforced while reading where it does not. */
-async function readBody(
-  source: CallSource,
+export async function readBody(
+  source: Pick<CallSource, 'headers' | 'readBody'>,
   bodyMaxBytes: number,
 ): Promise<Uint8Array<ArrayBuffer> | Refusal> {
   const tooLarge = refuse('body_too_large', { description: `the body is larger than ${bodyMaxBytes} bytes` })

@@ -5,23 +5,22 @@
 
 import { answerJson } from './answer.ts'
 import type { Trail } from './audit.ts'
-import { announcesBody } from './call.ts'
-import { answerExplain, type ExplainPathOptions } from './explain-path.ts'
+import { explain, type ExplainOptions } from './explain.ts'
 import { forwardOpenApi } from './forward.ts'
 import type { GateRequest } from './gate-request.ts'
-import { EXPLAIN_PATH, OPENAPI_PATHS, WHOAMI_PATH } from './own-path.ts'
+import { describeOwnRoute, findOwnRoute } from './own-path.ts'
 import type { Principal } from './principal.ts'
-import { refuse } from './refusal.ts'
+import { isRefusal } from './refusal.ts'
 import { readAccept, type SendUpstream } from './upstream-request.ts'
 
-export interface CredentialedPathOptions extends ExplainPathOptions {
+export interface CredentialedPathOptions extends ExplainOptions {
   readonly basePath: string
   readonly send: SendUpstream
 }
 
 /**
  * @returns null where the path is none of these.
- * @throws Outage of the upstream call.
+ * @throws Outage of the upstream call; never of the decision that `meta/explain` asks about: that is an answer too.
  */
 export type AnswerCredentialedPath = (
   request: GateRequest,
@@ -31,22 +30,27 @@ export type AnswerCredentialedPath = (
 
 export function createCredentialedPaths(options: CredentialedPathOptions): AnswerCredentialedPath {
   return async function answerCredentialedPath(request, principal, trail) {
-    const path = request.segments?.join('/') ?? ''
-    if (path === EXPLAIN_PATH) return answerExplain(request, principal, trail, options)
-    const isOpenApi = OPENAPI_PATHS.has(path)
-    if (!isOpenApi && path !== WHOAMI_PATH) return null
-    trail.note({ operation: `GET /${path}` })
-    if (request.method !== 'GET') return trail.refuse(refuse('method_not_allowed', { allow: ['GET'] }))
-    if (request.search !== '') return trail.refuse(refuse('query_not_allowed'))
-    if (announcesBody(request.headers)) return trail.refuse(refuse('body_not_allowed'))
-    trail.allow('any_credential')
-    if (!isOpenApi) return answerWhoami(principal, request.requestId)
+    const route = findOwnRoute(request.segments)
+    if (route?.access !== 'any_credential') return null
+    trail.note({ operation: describeOwnRoute(route) })
+    const call = await options.judgeOwnCall(route, request)
+    if (isRefusal(call)) return trail.refuse(call)
+    trail.allow(route.access)
+    if (call.path === 'meta/whoami') return answerWhoami(principal, request.requestId)
+    if (call.path !== 'meta/explain') return answerOpenApi(call.path, request, principal, trail)
+    return answerJson(request.requestId, await explain(options, principal, call.question))
+  }
 
-    const accept = path === 'openapi.yaml' ? 'application/yaml' : readAccept(request.headers)
+  async function answerOpenApi(
+    path: string,
+    request: GateRequest,
+    principal: Principal,
+    trail: Trail,
+  ): Promise<Response> {
     const answer = await options.send(principal, {
       method: 'GET',
       target: `/${path}`,
-      accept,
+      accept: path === 'openapi.yaml' ? 'application/yaml' : readAccept(request.headers),
       body: null,
       sendBefore: null,
     })

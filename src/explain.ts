@@ -1,23 +1,22 @@
 /**
  * Says how the gate would decide on a request, and by which rule, without forwarding it. The answer is the decision's
- * own: the same judge is asked.
+ * own: the same judges are asked, in the gate's order.
  */
 
-import type { Grant } from './authorize.ts'
+import type { Grant, GrantRule } from './authorize.ts'
+import { measureHead } from './gate-request.ts'
 import type { Judge, JudgedRequest } from './judge.ts'
+import { HEAD_MAX_BYTES } from './limits.ts'
 import { formatVersion, parseSegments, type Operation } from './operation.ts'
-import { findOwnPathAccess } from './own-path.ts'
+import { describeOwnRoute, findOwnRoute, type JudgeOwnCall, type OwnRoute } from './own-path.ts'
 import type { Principal } from './principal.ts'
-import { findRuleAnswer, isRefusal, Outage, type Refusal, type Rule } from './refusal.ts'
+import type { Question } from './question.ts'
+import { findRuleAnswer, isRefusal, Outage, refuse, type Refusal, type Rule } from './refusal.ts'
 import { buildUpstreamCall } from './upstream-request.ts'
 
-/** The request in question, as a caller would send it. */
-export interface Question {
-  readonly method: string
-  /** Path and query, as after the host name, below the base path. */
-  readonly target: string
-  readonly contentType: string | null
-  readonly body: Uint8Array<ArrayBuffer> | null
+export interface ExplainOptions {
+  readonly judge: Judge
+  readonly judgeOwnCall: JudgeOwnCall
 }
 
 /** For people and programs; names of members are part of the outside. */
@@ -25,13 +24,13 @@ export interface Explanation {
   /** `undecided`: a dependency that the decision needs did not answer. */
   readonly decision: 'allowed' | 'refused' | 'undecided'
   /** Stable name of the rule that decided. */
-  readonly rule: string
-  /** The status such a request would be refused with; null: it would be forwarded. */
+  readonly rule: Rule | GrantRule | OwnRoute['access']
+  /** The status of the gate's own answer, refused or undecided; null: the request would be let through. */
   readonly status: number | null
   readonly description: string | null
   readonly operation: string | null
   readonly effect: 'read' | 'write' | null
-  /** The version that `latest` or the path means. */
+  /** The version that `latest` or the path means; null on the gate's own paths too. */
   readonly version: string | null
   /** What the operation asks of an API token: a scope, `any`, or `closed`. */
   readonly access: string | null
@@ -44,24 +43,40 @@ export interface Explanation {
   readonly forwards: { readonly method: string; readonly target: string } | null
 }
 
-export async function explain(judge: Judge, principal: Principal, question: Question): Promise<Explanation> {
-  const request = buildRequest(question)
-  const ownAccess = findOwnPathAccess(request.segments?.join('/') ?? '')
-  if (ownAccess !== null) return { ...describeKnown(principal, null), decision: 'allowed', rule: ownAccess }
+/** What is known of a request whatever was decided on it. */
+type Known = Omit<Explanation, 'decision' | 'rule' | 'status' | 'description'>
+
+/** @param caller whom the credential proves, or why it proves nobody. */
+export async function explain(
+  { judge, judgeOwnCall }: ExplainOptions,
+  caller: Principal | Refusal,
+  question: Question,
+): Promise<Explanation> {
+  const url = new URL(`http://gate.invalid/${question.target.replace(/^\/+/, '')}`)
+  const known = describeCaller(caller)
+  if (measureHead(url, []) > HEAD_MAX_BYTES) return describeRefusal(refuse('head_too_large'), known)
+  const request = buildRequest(url, question)
+  const route = findOwnRoute(request.segments)
+  if (route !== null && (route.access === 'public' || !isRefusal(caller))) {
+    const call = await judgeOwnCall(route, request)
+    const own = { ...known, ...describeRoute(route) }
+    return isRefusal(call) ? describeRefusal(call, own) : describeOwnCall(route, own)
+  }
+  if (isRefusal(caller)) return describeRefusal(caller, known)
   let operation: Operation | null = null
   try {
-    const decision = await judge(request, principal, (found) => (operation = found))
-    return describe(principal, operation, decision)
+    const decision = await judge(request, caller, (found) => (operation = found))
+    const found = { ...known, ...describeOperation(operation) }
+    return isRefusal(decision) ? describeRefusal(decision, found) : describeGrant(decision, found)
   } catch (cause) {
     if (!(cause instanceof Outage)) throw cause
     const { status, description } = findRuleAnswer(cause.rule)
-    const known = describeKnown(principal, operation)
-    return { ...known, decision: 'undecided', rule: cause.rule, status, description }
+    const found = { ...known, ...describeOperation(operation) }
+    return { decision: 'undecided', rule: cause.rule, status, description, ...found }
   }
 }
 
-function buildRequest({ method, target, contentType, body }: Question): JudgedRequest {
-  const url = new URL(`http://gate.invalid/${target.replace(/^\/+/, '')}`)
+function buildRequest(url: URL, { method, contentType, body }: Question): JudgedRequest {
   const headers = new Headers()
   // What no header could carry is no type at all.
   if (contentType !== null && /^[ -~]*$/.test(contentType)) headers.set('content-type', contentType)
@@ -75,37 +90,50 @@ function buildRequest({ method, target, contentType, body }: Question): JudgedRe
   }
 }
 
-function describe(principal: Principal, operation: Operation | null, decision: Grant | Refusal): Explanation {
-  const known = describeKnown(principal, operation)
-  if (isRefusal(decision)) {
-    const { status, description } = findRuleAnswer(decision.rule satisfies Rule)
-    const text = decision.description ?? description
-    return { ...known, decision: 'refused', rule: decision.rule, status, description: text }
-  }
-  const { method, target } = buildUpstreamCall(decision, new Headers())
+function describeRefusal(refusal: Refusal, known: Known): Explanation {
+  const { status, description } = findRuleAnswer(refusal.rule)
+  const text = refusal.description ?? description
+  return { decision: 'refused', rule: refusal.rule, status, description: text, ...known }
+}
+
+function describeGrant(grant: Grant, known: Known): Explanation {
+  const { method, target } = buildUpstreamCall(grant, new Headers())
+  const checked = { checked_jobs: grant.checkedJobs, forwards: { method, target } }
+  return { decision: 'allowed', rule: grant.rule, status: null, description: null, ...known, ...checked }
+}
+
+function describeOwnCall({ method, path, access, answeredBy }: OwnRoute, known: Known): Explanation {
+  const forwards = answeredBy === 'slurmrestd' ? { method, target: `/${path}` } : null
+  return { decision: 'allowed', rule: access, status: null, description: null, ...known, forwards }
+}
+
+function describeCaller(caller: Principal | Refusal): Known {
   return {
-    ...known,
-    decision: 'allowed',
-    rule: decision.rule,
-    checked_jobs: decision.checkedJobs,
-    forwards: { method, target },
+    operation: null,
+    effect: null,
+    version: null,
+    access: null,
+    account: !isRefusal(caller) && caller.method === 'token' ? caller.account : null,
+    accounts_in: null,
+    checked_jobs: [],
+    forwards: null,
   }
 }
 
-function describeKnown(principal: Principal, operation: Operation | null): Explanation {
-  const route = operation?.route
+function describeRoute(route: OwnRoute): Pick<Known, 'operation' | 'effect' | 'access'> {
+  return { operation: describeOwnRoute(route), effect: 'read', access: 'any' }
+}
+
+function describeOperation(
+  operation: Operation | null,
+): Partial<Pick<Known, 'operation' | 'effect' | 'version' | 'access' | 'accounts_in'>> {
+  if (operation === null) return {}
+  const { route, version } = operation
   return {
-    decision: 'undecided',
-    rule: '',
-    status: null,
-    description: null,
-    operation: route === undefined ? null : `${route.method} ${route.template}`,
-    effect: route?.effect ?? null,
-    version: operation === null ? null : formatVersion(operation.version),
-    access: route?.access ?? null,
-    account: principal.method === 'token' ? principal.account : null,
-    accounts_in: route?.accountsIn ?? null,
-    checked_jobs: [],
-    forwards: null,
+    operation: `${route.method} ${route.template}`,
+    effect: route.effect,
+    version: formatVersion(version),
+    access: route.access,
+    accounts_in: route.accountsIn,
   }
 }

@@ -18,6 +18,7 @@ import {
 import { createJobCheck } from './job-check.ts'
 import { createJudge } from './judge.ts'
 import { HEAD_MAX_BYTES } from './limits.ts'
+import { createOwnPathJudge } from './own-path.ts'
 import type { Log } from './ports.ts'
 import { createPublicPaths, type PublicPathOptions } from './public-path.ts'
 import { isRefusal, refuse } from './refusal.ts'
@@ -31,14 +32,15 @@ export interface GatewayOptions extends AuthenticatorOptions, GateRequestOptions
 
 export function createGateway(options: GatewayOptions): Hono {
   const readGateRequest = createGateRequestReader(options)
-  const answerPublicPath = createPublicPaths(options)
+  const judgeOwnCall = createOwnPathJudge(options)
+  const answerPublicPath = createPublicPaths(options, judgeOwnCall)
   const authenticate = createAuthenticator(options)
   const judge = createJudge({
     bodyMaxBytes: options.bodyMaxBytes,
     findVersions: () => options.versions.findVersions(),
     checkJobs: createJobCheck(options.send, options.now),
   })
-  const answerCredentialedPath = createCredentialedPaths({ ...options, judge })
+  const answerCredentialedPath = createCredentialedPaths({ ...options, judge, judgeOwnCall })
   const beginTrail = createAudit(options.log, options.now)
 
   /** Refusals are in the contract's order ("First match wins"). */

@@ -93,6 +93,13 @@ export function formatVersion(version: number): string {
   return `v0.0.${version}`
 }
 
+const LATEST = 'latest'
+
+/** Whether the path leaves the choice of its version to what is served. */
+export function isLatestPath(segments: readonly string[] | null): boolean {
+  return segments?.[1] === LATEST
+}
+
 const AREAS: ReadonlySet<string> = new Set(['slurm', 'slurmdb', 'util'])
 
 interface RouteParts {
@@ -166,7 +173,7 @@ function isName(text: string, template: string): boolean {
 }
 
 function parseVersion(text: string, versions: readonly number[]): number | null {
-  if (text === 'latest') return versions.at(-1) ?? null
+  if (text === LATEST) return versions.at(-1) ?? null
   const match = /^v0\.0\.([1-9]\d{0,2})$/.exec(text)
   const version = match === null ? Number.NaN : Number(match[1])
   return versions.includes(version) ? version : null

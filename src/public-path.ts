@@ -3,9 +3,9 @@
 import { answerJson, answerRefusal, answerText } from './answer.ts'
 import type { GateRequest } from './gate-request.ts'
 import { formatVersion } from './operation.ts'
-import { PUBLIC_PATHS, type PublicPath } from './own-path.ts'
+import { findOwnRoute, type JudgeOwnCall, type PublicPath } from './own-path.ts'
 import type { Readiness } from './readiness.ts'
-import { refuse } from './refusal.ts'
+import { isRefusal } from './refusal.ts'
 import type { VersionCatalog } from './version-catalog.ts'
 
 export interface PublicPathOptions {
@@ -19,7 +19,10 @@ export interface PublicPathOptions {
  */
 export type AnswerPublicPath = (request: GateRequest) => Promise<Response | null>
 
-export function createPublicPaths({ versions, findReadiness }: PublicPathOptions): AnswerPublicPath {
+export function createPublicPaths(
+  { versions, findReadiness }: PublicPathOptions,
+  judgeOwnCall: JudgeOwnCall,
+): AnswerPublicPath {
   const answers: Readonly<Record<PublicPath, (requestId: string) => Promise<Response>>> = {
     ping: (id) => Promise.resolve(answerText(id, 'pong')),
     healthz: (id) => Promise.resolve(answerJson(id, { status: 'ok' })),
@@ -30,12 +33,12 @@ export function createPublicPaths({ versions, findReadiness }: PublicPathOptions
       answerText(id, formatVersion((await versions.findVersions()).at(-1) ?? 0)),
   }
 
-  return async function answerPublicPath({ method, segments, requestId }) {
-    const path = segments?.join('/') ?? ''
-    const own = PUBLIC_PATHS.find((known) => known === path)
-    if (own === undefined) return null
-    if (method !== 'GET') return answerRefusal(requestId, refuse('method_not_allowed', { allow: ['GET'] }))
-    return answers[own](requestId)
+  return async function answerPublicPath(request) {
+    const { segments, requestId } = request
+    const route = findOwnRoute(segments)
+    if (route?.access !== 'public') return null
+    const call = await judgeOwnCall(route, request)
+    return isRefusal(call) ? answerRefusal(requestId, call) : answers[route.path](requestId)
   }
 }
 

@@ -29,7 +29,7 @@ import type { LogLevel } from './ports.ts'
 import { NEWEST_VERSION, OLDEST_VERSION } from './policy/route-table.ts'
 import { readSlurmKey, type ReadKeyFile } from './slurm-key-settings.ts'
 import type { SlurmKey } from './slurm-token.ts'
-import { isDatabaseUrl } from './tokens/database.ts'
+import { readDatabaseUrl } from './tokens/database-settings.ts'
 
 export type RuntimeName = 'node' | 'workerd'
 
@@ -101,12 +101,7 @@ export function parseGatewaySettings(
     areAdminScopesOn: readAdminScopes(env, runtime, problems),
     listener,
     basePath: readBasePath(env, problems),
-    bodyMaxBytes: readInteger(
-      env,
-      'REQUEST_BODY_MAX_BYTES',
-      { default: 8 * MIB, min: 1024, max: 50 * MIB },
-      problems,
-    ),
+    bodyMaxBytes: readBodyMaxBytes(env, problems),
     upstreamTimeoutMilliseconds:
       1000 * readInteger(env, 'UPSTREAM_TIMEOUT_SECONDS', { default: 60, min: 1, max: 3600 }, problems),
     // About 124 connections stall slurmrestd (measured).
@@ -126,12 +121,6 @@ export function parseGatewaySettings(
 
 const MIB = 1024 * 1024
 const USER_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.@$+-]{0,254}$/
-
-function readDatabaseUrl(env: Environment, problems: string[]): string {
-  const url = readRequiredText(env, 'DATABASE_URL', problems)
-  if (url !== '' && !isDatabaseUrl(url)) problems.push('DATABASE_URL must be a postgres:// URL')
-  return url
-}
 
 /** @returns null with at least one problem. */
 export function readSlurmrestd(
@@ -176,6 +165,11 @@ export function readVersionSetting(env: Environment, problems: string[]): 'auto'
     problems.push(`SLURM_API_VERSIONS may list v0.0.${OLDEST_VERSION} to v0.0.${NEWEST_VERSION}`)
   }
   return [...new Set(versions)].sort((a, b) => a - b)
+}
+
+export function readBodyMaxBytes(env: Environment, problems: string[]): number {
+  const options = { default: 8 * MIB, min: 1024, max: 50 * MIB }
+  return readInteger(env, 'REQUEST_BODY_MAX_BYTES', options, problems)
 }
 
 function readMunge(

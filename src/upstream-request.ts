@@ -38,11 +38,14 @@ export function buildUpstreamCall(grant: Grant, headers: Headers): UpstreamCall 
   }
 }
 
+/** Whom a call is made as. */
+type Actor = Pick<Principal, 'slurmUser'>
+
 /**
  * Sends one call as the principal's user.
  * @throws Outage `overloaded`, `job_check_stale` before anything was sent; `upstream_unreachable`, `upstream_timeout`.
  */
-export type SendUpstream = (principal: Principal, call: UpstreamCall) => Promise<UpstreamAnswer>
+export type SendUpstream = (principal: Actor, call: UpstreamCall) => Promise<UpstreamAnswer>
 
 export interface SendOptions {
   readonly upstream: Upstream
@@ -78,7 +81,7 @@ export function createSendUpstream(options: SendOptions): SendUpstream {
 }
 
 /** slurmrestd 24.11+ answers 401 to `Authorization` beside its own headers (measured), so only its own are used. */
-function buildHeaders(principal: Principal, token: string, call: UpstreamCall): Record<string, string> {
+function buildHeaders(principal: Actor, token: string, call: UpstreamCall): Record<string, string> {
   const headers: Record<string, string> = {
     accept: call.accept,
     'x-slurm-user-name': principal.slurmUser,

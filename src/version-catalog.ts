@@ -7,7 +7,7 @@ import { readAll } from './byte-stream.ts'
 import { OPENAPI_MAX_BYTES, VERSIONS_FRESH_MILLISECONDS, VERSIONS_RETRY_MILLISECONDS } from './limits.ts'
 import type { Clock, Log, Upstream } from './ports.ts'
 import { Outage } from './refusal.ts'
-import { isObject } from './slurm-error.ts'
+import { isObject, parseSlurmAnswer } from './slurm-error.ts'
 import { createSingleFlight } from './single-flight.ts'
 import { NEWEST_VERSION, OLDEST_VERSION } from './policy/route-table.ts'
 
@@ -73,7 +73,7 @@ export function createVersionCatalog(options: VersionCatalogOptions): VersionCat
 /**
  * Asks slurmrestd once, as nobody.
  * @returns the NN of v0.0.NN, ascending, never empty.
- * @throws Outage; SyntaxError where the document is no JSON.
+ * @throws Outage
  */
 export async function fetchVersions(
   options: Pick<VersionCatalogOptions, 'upstream' | 'timeoutMilliseconds'>,
@@ -89,11 +89,19 @@ export async function fetchVersions(
   if (answer.status !== 200 || bytes === null) {
     throw new Outage('versions_unknown', `slurmrestd answered its OpenAPI document with ${answer.status}`)
   }
-  const versions = readVersions(JSON.parse(new TextDecoder().decode(bytes)))
+  const versions = readVersions(parseDocument(bytes))
   if (versions.length === 0) {
     throw new Outage('versions_unknown', 'no version in slurmrestd’s OpenAPI document is known to this gate')
   }
   return versions
+}
+
+function parseDocument(bytes: Uint8Array): unknown {
+  try {
+    return parseSlurmAnswer(bytes)
+  } catch (cause) {
+    throw new Outage('versions_unknown', 'slurmrestd’s OpenAPI document is no JSON', { cause })
+  }
 }
 
 /** @returns the known versions among the document's paths, ascending. */

@@ -28,8 +28,8 @@ export interface CommandContext {
   print(text: string): void
   /** Notes and errors: one line each, never a token. */
   note(line: string): void
-  /** Up to `maxCharacters`, and then some where stdin has more. */
-  readStdin(maxCharacters: number): Promise<string>
+  /** Up to `maxBytes`, and then some where stdin has more. */
+  readStdin(maxBytes: number): Promise<Uint8Array<ArrayBuffer>>
 }
 
 export type Command = (args: readonly string[], context: CommandContext) => Promise<ExitCode>

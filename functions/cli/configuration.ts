@@ -1,8 +1,9 @@
 /** The CLI's part of the configuration, from the environment. All problems at once, by name, never by value. */
 
-import { type Environment, readChoice, readRequiredText } from '../../src/environment.ts'
+import { type Environment, readChoice } from '../../src/environment.ts'
 import { readDeniedUsers } from '../../src/munge/verifier-settings.ts'
-import { type Database, isDatabaseUrl, openDatabase } from '../../src/tokens/database.ts'
+import { readDatabaseUrl } from '../../src/tokens/database-settings.ts'
+import { type Database, openDatabase } from '../../src/tokens/database.ts'
 import { requireSchema } from '../../src/tokens/token-store.ts'
 import { UsageError } from './command.ts'
 
@@ -13,32 +14,25 @@ export interface IssueConfiguration {
 }
 
 /** @throws UsageError */
-export function readDatabaseUrl(env: Environment): string {
-  const problems: string[] = []
-  const url = readUrl(env, problems)
-  if (problems.length > 0) throw new UsageError(...problems)
-  return url
+export function requireDatabaseUrl(env: Environment): string {
+  return requireSettings(env, readDatabaseUrl)
 }
 
-/** @throws UsageError */
-export function readIssueConfiguration(env: Environment): IssueConfiguration {
-  const problems: string[] = []
-  const configuration: IssueConfiguration = {
-    databaseUrl: readUrl(env, problems),
+export function readIssueConfiguration(env: Environment, problems: string[]): IssueConfiguration {
+  return {
+    databaseUrl: readDatabaseUrl(env, problems),
     deniedUsers: readDeniedUsers(env, problems),
     areAdminScopesOpen:
       readChoice(env, 'ADMIN_SCOPES', { default: 'off', choices: ['off', 'on'] }, problems) === 'on',
   }
-  if (problems.length > 0) throw new UsageError(...problems)
-  return configuration
 }
 
-function readUrl(env: Environment, problems: string[]): string {
-  const url = readRequiredText(env, 'DATABASE_URL', problems)
-  if (url !== '' && !isDatabaseUrl(url)) {
-    problems.push('DATABASE_URL must be a postgres:// URL that the driver understands')
-  }
-  return url
+/** @throws UsageError with every problem that `read` found. */
+export function requireSettings<T>(env: Environment, read: (env: Environment, problems: string[]) => T): T {
+  const problems: string[] = []
+  const settings = read(env, problems)
+  if (problems.length > 0) throw new UsageError(...problems)
+  return settings
 }
 
 /** Opens the token store for one command, checks that its schema fits, and closes it whatever happens. */

@@ -2,13 +2,13 @@
 
 import { join } from 'node:path'
 import { type Command, parseOptions } from './command.ts'
-import { readDatabaseUrl } from './configuration.ts'
+import { requireDatabaseUrl } from './configuration.ts'
 import { applyMigrations } from './migrations.ts'
 
 /** Applies the missing migrations and says which; run again, it says that there are none. */
 export const migrateDatabase: Command = async (args, context) => {
   const { values } = parseOptions(args, { json: { type: 'boolean' } })
-  const url = readDatabaseUrl(context.env)
+  const url = requireDatabaseUrl(context.env)
   const migrations = await applyMigrations(url, join(context.packageFolder, 'migrations'))
   const applied = migrations.map(({ tag }) => tag)
   if (values.json === true) context.print(JSON.stringify({ applied }) + '\n')

@@ -3,21 +3,28 @@
  * the look at a job before a write is made where slurmrestd can be reached.
  */
 
-import { readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { buffer } from 'node:stream/consumers'
 import { judgeTokenRecord } from '../../src/authenticate.ts'
-import { explain, type Explanation, type Question } from '../../src/explain.ts'
+import { type Environment, readText } from '../../src/environment.ts'
+import { explain, type Explanation } from '../../src/explain.ts'
 import { createJobCheck } from '../../src/job-check.ts'
-import { createJudge, type JudgeOptions } from '../../src/judge.ts'
+import { createJudge, type Judge } from '../../src/judge.ts'
+import { isLatestPath } from '../../src/operation.ts'
+import { createOwnPathJudge } from '../../src/own-path.ts'
 import { NEWEST_VERSION, OLDEST_VERSION } from '../../src/policy/route-table.ts'
-import type { TokenPrincipal } from '../../src/principal.ts'
-import { findRuleAnswer, isRefusal, Outage } from '../../src/refusal.ts'
-import { createQueuedSlots } from '../../src/slots.ts'
+import type { Question } from '../../src/question.ts'
+import { Outage } from '../../src/refusal.ts'
+import { readBodyMaxBytes, readVersionSetting } from '../../src/settings.ts'
 import { isTokenId } from '../../src/tokens/token-id.ts'
 import { findToken, type RegisteredToken } from '../../src/tokens/token-register.ts'
-import { createSendUpstream } from '../../src/upstream-request.ts'
-import { fetchVersions } from '../../src/version-catalog.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
-import { type IssueConfiguration, readIssueConfiguration, withTokenDatabase } from './configuration.ts'
+import {
+  type IssueConfiguration,
+  readIssueConfiguration,
+  requireSettings,
+  withTokenDatabase,
+} from './configuration.ts'
 import { withSlurmrestd } from './slurmrestd.ts'
 import { formatTable } from './table.ts'
 
@@ -28,11 +35,7 @@ const OPTIONS = {
   json: { type: 'boolean' },
 } as const
 
-const TIMEOUT_MILLISECONDS = 10_000
-/** The gateway's default. */
-const BODY_MAX_BYTES = 8 * 1024 * 1024
-
-/** @returns 0 where the request would be forwarded, 1 where it would not. */
+/** @returns 0 where the request would be let through, 1 where it would not. */
 export const explainRequest: Command = async (args, context) => {
   const { values, positionals } = parseOptions(args, OPTIONS, 2)
   const id = values['token-id']
@@ -40,80 +43,89 @@ export const explainRequest: Command = async (args, context) => {
     throw new UsageError('--token-id needs the id of a token, such as tok_…')
   const [method = '', target = ''] = positionals
   if (!target.startsWith('/')) throw new UsageError('the path begins with a slash')
-  const body = values.body === undefined ? null : await readBody(values.body, context)
+  const settings = requireSettings(context.env, readSettings)
+  const body = values.body === undefined ? null : await readBody(values.body, settings.bodyMaxBytes, context)
   const contentType = values['content-type'] ?? (body === null ? null : 'application/json')
-  const configuration = readIssueConfiguration(context.env)
-  const token = await withTokenDatabase(configuration.databaseUrl, (db) => findToken(db, id))
+  const token = await withTokenDatabase(settings.databaseUrl, (db) => findToken(db, id))
   if (token === null) throw new CommandFailure(`there is no token ${id}`)
-  const explanation = await explainFor(token, { method, target, contentType, body }, configuration, context)
+  const explanation = await explainFor(token, { method, target, contentType, body }, settings, context)
   if (values.json === true) context.print(JSON.stringify(explanation) + '\n')
   else context.print(formatTable(listFields(explanation)))
   return explanation.decision === 'allowed' ? 0 : 1
 }
 
-async function readBody(file: string, context: CommandContext): Promise<Uint8Array<ArrayBuffer>> {
-  if (file === '-') return new TextEncoder().encode(await context.readStdin(BODY_MAX_BYTES))
-  const bytes = await readFile(file).catch(() => {
+/** As the gateway has them. */
+interface ExplainSettings extends IssueConfiguration {
+  readonly versions: 'auto' | readonly number[]
+  readonly bodyMaxBytes: number
+}
+
+function readSettings(env: Environment, problems: string[]): ExplainSettings {
+  return {
+    ...readIssueConfiguration(env, problems),
+    versions: readVersionSetting(env, problems),
+    bodyMaxBytes: readBodyMaxBytes(env, problems),
+  }
+}
+
+/** The bytes as they are; of more than `maxBytes` only so much that the judge sees it. */
+async function readBody(
+  file: string,
+  maxBytes: number,
+  context: CommandContext,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (file === '-') return await context.readStdin(maxBytes)
+  try {
+    return new Uint8Array(await buffer(createReadStream(file, { end: maxBytes })))
+  } catch {
     throw new UsageError('the file of --body cannot be read')
-  })
-  return new Uint8Array(bytes)
+  }
 }
 
 async function explainFor(
   token: RegisteredToken,
   question: Question,
-  configuration: IssueConfiguration,
+  settings: ExplainSettings,
   context: CommandContext,
-): Promise<Explanation | TokenRefused> {
-  const principal = judgeTokenRecord(readRecord(token), {
+): Promise<Explanation> {
+  const caller = judgeTokenRecord(readRecord(token), {
     now: context.clock,
-    deniedUsers: configuration.deniedUsers,
-    areAdminScopesOn: configuration.areAdminScopesOpen,
+    deniedUsers: settings.deniedUsers,
+    areAdminScopesOn: settings.areAdminScopesOpen,
   })
-  if (isRefusal(principal)) {
-    const { status, description } = findRuleAnswer(principal.rule)
-    return { decision: 'refused', rule: principal.rule, status, description }
+  const judgeOwnCall = createOwnPathJudge(settings)
+  if (readText(context.env, 'SLURMRESTD_URL') === null) {
+    return await explain({ judge: createLonelyJudge(settings, context), judgeOwnCall }, caller, question)
   }
-  if (context.env['SLURMRESTD_URL'] === undefined) {
-    context.note('SLURMRESTD_URL is not set: every API version counts as served, and no job is looked at')
-    return await explainAs(principal, question, {
-      findVersions: () => Promise.resolve(ALL_VERSIONS),
-      checkJobs: () => Promise.reject(new Outage('job_check_failed', 'SLURMRESTD_URL is not set')),
-    })
-  }
-  return await withSlurmrestd(context, configuration.deniedUsers, (connection) => {
-    const { upstream, slurmTokens, versions } = connection
-    const now = context.clock
-    const timeoutMilliseconds = TIMEOUT_MILLISECONDS
-    const send = createSendUpstream({
-      upstream,
-      slurmTokens,
-      slots: createQueuedSlots(1),
-      timeoutMilliseconds,
-      now,
-    })
-    return explainAs(principal, question, {
-      findVersions: () =>
-        versions === 'auto' ? fetchVersions({ upstream, timeoutMilliseconds }) : Promise.resolve(versions),
-      checkJobs: createJobCheck(send, now),
-    })
+  return await withSlurmrestd(context, settings.deniedUsers, ({ send, findVersions }) => {
+    const checkJobs = createJobCheck(send, context.clock)
+    const judge = createJudge({ bodyMaxBytes: settings.bodyMaxBytes, findVersions, checkJobs })
+    return explain({ judge, judgeOwnCall }, caller, question)
   })
 }
-
-/** The token itself would be refused, whatever the request. */
-type TokenRefused = Pick<Explanation, 'decision' | 'rule' | 'status' | 'description'>
 
 const ALL_VERSIONS = Array.from(
   { length: NEWEST_VERSION - OLDEST_VERSION + 1 },
   (_, index) => OLDEST_VERSION + index,
 )
 
-function explainAs(
-  principal: TokenPrincipal,
-  question: Question,
-  options: Pick<JudgeOptions, 'findVersions' | 'checkJobs'>,
-): Promise<Explanation> {
-  return explain(createJudge({ ...options, bodyMaxBytes: BODY_MAX_BYTES }), principal, question)
+/** Without slurmrestd: looks at no job, and does not guess which version is the newest of those that are served. */
+function createLonelyJudge({ versions, bodyMaxBytes }: ExplainSettings, context: CommandContext): Judge {
+  const reason = 'SLURMRESTD_URL is not set'
+  const judge = createJudge({
+    bodyMaxBytes,
+    findVersions: () => Promise.resolve(versions === 'auto' ? ALL_VERSIONS : versions),
+    checkJobs: () => Promise.reject(new Outage('job_check_failed', reason)),
+  })
+  if (versions !== 'auto') {
+    context.note(`${reason}: no job is looked at`)
+    return judge
+  }
+  context.note(`${reason}: every numbered API version counts as served, and no job is looked at`)
+  return (request, principal, onOperation) =>
+    isLatestPath(request.segments)
+      ? Promise.reject(new Outage('versions_unknown', reason))
+      : judge(request, principal, onOperation)
 }
 
 function readRecord(token: RegisteredToken) {
@@ -123,7 +135,7 @@ function readRecord(token: RegisteredToken) {
 }
 
 /** Only what is known: a line each. */
-function listFields(explanation: Explanation | TokenRefused): string[][] {
+function listFields(explanation: Explanation): string[][] {
   const rows: string[][] = []
   for (const [name, value] of Object.entries(explanation) as [string, Explanation[keyof Explanation]][]) {
     const text = Array.isArray(value) ? value.join(', ') : writeField(value as FieldValue)

@@ -8,10 +8,10 @@ import {
   type ServiceUser,
   type ServiceUserWarning,
 } from '../../src/tokens/service-user.ts'
-import { CommandFailure, type CommandContext } from './command.ts'
-import { withSlurmrestd } from './slurmrestd.ts'
+import { type CommandContext, UsageError } from './command.ts'
+import { SLURMRESTD_TIMEOUT_SECONDS, withSlurmrestd } from './slurmrestd.ts'
 
-export const LOOK_UP_MILLISECONDS = 10_000
+export const LOOK_UP_MILLISECONDS = SLURMRESTD_TIMEOUT_SECONDS * 1000
 
 /** Never throws: what could not be found out is said. */
 export async function warnOfServiceUser(
@@ -22,7 +22,7 @@ export async function warnOfServiceUser(
   try {
     return findServiceUserWarnings(await lookUp(order.slurmUser, deniedUsers, context), order)
   } catch (cause) {
-    const isOurs = cause instanceof Outage || cause instanceof CommandFailure
+    const isOurs = cause instanceof Outage || cause instanceof UsageError
     return [warnOfFailedLookUp(order.slurmUser, isOurs ? cause.message : 'the answer is not slurmrestd’s')]
   }
 }
@@ -34,7 +34,7 @@ async function lookUp(
 ): Promise<ServiceUser> {
   const timeoutMilliseconds = context.lookUpMilliseconds ?? LOOK_UP_MILLISECONDS
   return await withSlurmrestd(context, deniedUsers, (connection) =>
-    failAfter(timeoutMilliseconds, lookUpUser(slurmUser, { ...connection, timeoutMilliseconds })),
+    failAfter(timeoutMilliseconds, lookUpUser(slurmUser, connection)),
   )
 }
 

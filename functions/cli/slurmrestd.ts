@@ -2,26 +2,29 @@
 
 import type { Environment } from '../../src/environment.ts'
 import { readSlurmrestd, readVersionSetting, type SlurmrestdAddress } from '../../src/settings.ts'
+import { createQueuedSlots } from '../../src/slots.ts'
 import { readSlurmKey } from '../../src/slurm-key-settings.ts'
-import type { SlurmKey } from '../../src/slurm-token.ts'
-import { createSlurmTokenSource, isUsableKey, type SlurmTokenSource } from '../../src/slurm-token.ts'
+import { createSlurmTokenSource, isUsableKey, type SlurmKey } from '../../src/slurm-token.ts'
+import { createSendUpstream, type SendUpstream } from '../../src/upstream-request.ts'
+import { fetchVersions } from '../../src/version-catalog.ts'
 import { readKeyFile } from '../node/key-file.ts'
-import { createUndiciUpstream, type NodeUpstream } from '../node/undici-upstream.ts'
-import { CommandFailure, type CommandContext } from './command.ts'
+import { createUndiciUpstream } from '../node/undici-upstream.ts'
+import { type CommandContext, UsageError } from './command.ts'
 
+/** Of each call. */
+export const SLURMRESTD_TIMEOUT_SECONDS = 10
 /** The shortest life that the gateway may give one. */
 const SLURM_TOKEN_SECONDS = 30
 
 export interface SlurmrestdConnection {
-  readonly upstream: NodeUpstream
-  readonly slurmTokens: SlurmTokenSource
-  /** `auto`, or the operator's list (ascending). */
-  readonly versions: 'auto' | readonly number[]
+  readonly send: SendUpstream
+  /** `SLURM_API_VERSIONS`, or what slurmrestd says, asked each time. @throws Outage */
+  readonly findVersions: () => Promise<readonly number[]>
 }
 
 /**
  * Closes the connection whatever happens.
- * @throws CommandFailure with every problem of the settings, by name and never by value.
+ * @throws UsageError with every problem of the settings, by name and never by value.
  */
 export async function withSlurmrestd<T>(
   { env, clock }: CommandContext,
@@ -30,17 +33,26 @@ export async function withSlurmrestd<T>(
 ): Promise<T> {
   const { address, key, versions } = readSettings(env)
   if (!(await isUsableKey(key))) {
-    throw new CommandFailure('SLURM_JWT_RS256_JWK (or its _FILE) is no usable key')
+    throw new UsageError('SLURM_JWT_RS256_JWK (or its _FILE) is no usable key')
   }
   const upstream = createUndiciUpstream(address, 1)
-  const slurmTokens = createSlurmTokenSource({
-    key,
-    lifespanSeconds: SLURM_TOKEN_SECONDS,
-    deniedUsers,
+  const timeoutMilliseconds = SLURMRESTD_TIMEOUT_SECONDS * 1000
+  const send = createSendUpstream({
+    upstream,
+    slurmTokens: createSlurmTokenSource({
+      key,
+      lifespanSeconds: SLURM_TOKEN_SECONDS,
+      deniedUsers,
+      now: clock,
+    }),
+    slots: createQueuedSlots(1),
+    timeoutMilliseconds,
     now: clock,
   })
+  const findVersions = (): Promise<readonly number[]> =>
+    versions === 'auto' ? fetchVersions({ upstream, timeoutMilliseconds }) : Promise.resolve(versions)
   try {
-    return await work({ upstream, slurmTokens, versions })
+    return await work({ send, findVersions })
   } finally {
     void upstream.close().catch(() => undefined)
   }
@@ -56,5 +68,5 @@ function readSettings(env: Environment): {
   const key = readSlurmKey({ env, readKeyFile }, problems)
   const versions = readVersionSetting(env, problems)
   if (problems.length === 0 && address !== null && key !== null) return { address, key, versions }
-  throw new CommandFailure(`${problems.join('; ')} (set them as the gateway has them)`)
+  throw new UsageError(`${problems.join('; ')} (set them as the gateway has them)`)
 }

@@ -5,7 +5,7 @@ import { issueToken, type IssuedToken } from '../../src/tokens/issue-token.ts'
 import { isProblem, type ServiceUserWarning } from '../../src/tokens/service-user.ts'
 import { IMPORTED_LENGTH_MAX } from '../../src/tokens/token-form.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
-import { readIssueConfiguration, withTokenDatabase } from './configuration.ts'
+import { readIssueConfiguration, requireSettings, withTokenDatabase } from './configuration.ts'
 import { cleanCell, formatDate, formatTable } from './table.ts'
 
 const OPTIONS = {
@@ -23,11 +23,14 @@ const OPTIONS = {
 } as const
 
 /** The longest token and a line end. */
-const STDIN_MAX_CHARACTERS = IMPORTED_LENGTH_MAX + 2
+const STDIN_MAX_BYTES = IMPORTED_LENGTH_MAX + 2
 
 export const issue: Command = async (args, context) => {
   const { values } = parseOptions(args, OPTIONS)
-  const { databaseUrl, deniedUsers, areAdminScopesOpen } = readIssueConfiguration(context.env)
+  const { databaseUrl, deniedUsers, areAdminScopesOpen } = requireSettings(
+    context.env,
+    readIssueConfiguration,
+  )
   const request: RawIssueRequest = {
     name: values.name,
     user: values.user,
@@ -80,7 +83,8 @@ async function warn(
 }
 
 async function readImport(context: CommandContext): Promise<string> {
-  return await context.readStdin(STDIN_MAX_CHARACTERS)
+  const bytes = await context.readStdin(STDIN_MAX_BYTES)
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
 }
 
 /** Who asks: behind sudo, the person and not root. Services and cron jobs have none of these variables. */

@@ -10,7 +10,7 @@ import {
   revokeToken,
 } from '../../src/tokens/token-register.ts'
 import { type Command, CommandFailure, parseOptions, UsageError } from './command.ts'
-import { readDatabaseUrl, withTokenDatabase } from './configuration.ts'
+import { requireDatabaseUrl, withTokenDatabase } from './configuration.ts'
 import { formatDate, formatTable } from './table.ts'
 
 const OPTIONS = { json: { type: 'boolean' } } as const
@@ -19,7 +19,7 @@ const HEADINGS = ['ID', 'NAME', 'USER', 'ACCOUNT', 'SCOPES', 'STATE', 'EXPIRES']
 
 export const list: Command = async (args, context) => {
   const { values } = parseOptions(args, OPTIONS)
-  const tokens = await withTokenDatabase(readDatabaseUrl(context.env), listTokens)
+  const tokens = await withTokenDatabase(requireDatabaseUrl(context.env), listTokens)
   if (values.json === true) {
     context.print(JSON.stringify(tokens.map((token) => describe(token, context.clock))) + '\n')
     return 0
@@ -40,7 +40,7 @@ export const list: Command = async (args, context) => {
 export const show: Command = async (args, context) => {
   const { values, positionals } = parseOptions(args, OPTIONS, 1)
   const id = requireId(positionals[0])
-  const token = await withTokenDatabase(readDatabaseUrl(context.env), (db) => findToken(db, id))
+  const token = await withTokenDatabase(requireDatabaseUrl(context.env), (db) => findToken(db, id))
   if (token === null) throw new CommandFailure(`there is no token ${id}`)
   if (values.json === true) context.print(JSON.stringify(describe(token, context.clock)) + '\n')
   else context.print(formatTable(listFields(token, context.clock)))
@@ -50,7 +50,7 @@ export const show: Command = async (args, context) => {
 export const revoke: Command = async (args, context) => {
   const { values, positionals } = parseOptions(args, OPTIONS, 1)
   const id = requireId(positionals[0])
-  const outcome = await withTokenDatabase(readDatabaseUrl(context.env), (db) =>
+  const outcome = await withTokenDatabase(requireDatabaseUrl(context.env), (db) =>
     revokeToken(db, id, context.clock),
   )
   if (outcome === 'unknown') throw new CommandFailure(`there is no token ${id}`)

@@ -4,20 +4,16 @@
  */
 
 import { readAll } from '../byte-stream.ts'
-import type { Upstream } from '../ports.ts'
+import { formatVersion } from '../operation.ts'
 import { Outage } from '../refusal.ts'
-import { isObject, readSlurmErrors } from '../slurm-error.ts'
-import type { SlurmTokenSource } from '../slurm-token.ts'
-import { fetchVersions } from '../version-catalog.ts'
+import { parseSlurmAnswer, readSlurmErrors } from '../slurm-error.ts'
+import type { SendUpstream } from '../upstream-request.ts'
 import { readServiceUser, type ServiceUser, type ServiceUserWarning } from './service-user.ts'
 
 export interface LookUpPorts {
-  readonly upstream: Upstream
-  readonly slurmTokens: SlurmTokenSource
-  /** `auto`, or the operator's list (ascending). */
-  readonly versions: 'auto' | readonly number[]
-  /** Of each of the two requests. */
-  readonly timeoutMilliseconds: number
+  readonly send: SendUpstream
+  /** The NN of the v0.0.NN that are served, ascending. */
+  readonly findVersions: () => Promise<readonly number[]>
 }
 
 /** A user with thousands of associations, at 100 bytes each (measured). */
@@ -30,24 +26,21 @@ const FIRST_VERSION_WITH_QUERY = 40
  * @throws Outage when nobody answered, or when what was answered does not say it; the message is for the operator.
  */
 export async function lookUpUser(slurmUser: string, ports: LookUpPorts): Promise<ServiceUser> {
-  const { upstream, slurmTokens, timeoutMilliseconds } = ports
-  const version = (ports.versions === 'auto' ? await fetchVersions(ports) : ports.versions).at(-1)
+  const version = (await ports.findVersions()).at(-1)
   if (version === undefined) throw new Outage('versions_unknown', 'no API version is known')
   const query = version >= FIRST_VERSION_WITH_QUERY ? '?with_assocs=true&with_coords=true' : ''
-  const token = await slurmTokens.findToken(slurmUser)
-  const answer = await upstream.send({
-    method: 'GET',
-    target: `/slurmdb/v0.0.${version}/user/${encodeURIComponent(slurmUser)}${query}`,
-    headers: {
+  const answer = await ports.send(
+    { slurmUser },
+    {
+      method: 'GET',
+      target: `/slurmdb/${formatVersion(version)}/user/${encodeURIComponent(slurmUser)}${query}`,
       accept: 'application/json',
-      'x-slurm-user-name': slurmUser,
-      'x-slurm-user-token': token,
+      body: null,
+      sendBefore: null,
     },
-    body: null,
-    timeoutMilliseconds,
-  })
+  )
   const bytes = await readAll(answer.body, ANSWER_MAX_BYTES)
-  const document = bytes === null ? null : parseJson(bytes)
+  const document = bytes === null ? null : parseAnswer(bytes)
   const user = readServiceUser(slurmUser, document)
   if (user !== null) return user
   throw new Outage('upstream_unreachable', describeAnswer(answer.status, document))
@@ -60,17 +53,19 @@ export function warnOfFailedLookUp(slurmUser: string, reason: string): ServiceUs
   }
 }
 
-function parseJson(bytes: Uint8Array): unknown {
+type Answer = ReturnType<typeof parseSlurmAnswer>
+
+function parseAnswer(bytes: Uint8Array): Answer | null {
   try {
-    return JSON.parse(new TextDecoder().decode(bytes))
+    return parseSlurmAnswer(bytes)
   } catch {
     return null
   }
 }
 
 /** slurmrestd says the same of a slurmdbd that is down and of a token it does not take (26.05, measured). */
-function describeAnswer(status: number, document: unknown): string {
-  const [error] = readSlurmErrors(isObject(document) ? document['errors'] : null)
+function describeAnswer(status: number, document: Answer | null): string {
+  const [error] = readSlurmErrors(document?.['errors'])
   if (error === undefined) return `slurmrestd answered ${status} without saying it`
   const number = error.number === null ? '' : ` (${error.number})`
   return `slurmrestd answered ${status}: ${error.description || 'an error'}${number}; does slurmdbd run, and is SLURM_JWT_… the key that Slurm has?`

@@ -52,7 +52,13 @@ export interface GateRequestInit {
 }
 
 export function createInMemoryGate(
-  more: { basePath?: string; areAdminScopesOn?: boolean; isMungeOff?: boolean; peer?: string | null } = {},
+  more: {
+    basePath?: string
+    areAdminScopesOn?: boolean
+    isMungeOff?: boolean
+    peer?: string | null
+    bodyMaxBytes?: number
+  } = {},
 ) {
   const log = createMemoryLog()
   /** In the order of happening: `decision …` lines and `GET /…` upstream. */
@@ -109,7 +115,7 @@ export function createInMemoryGate(
     randomBytes: (length) => new Uint8Array(length).fill(0xab),
     versions: { findVersions: () => Promise.resolve().then(() => world.findVersions()) },
     findReadiness: () => Promise.resolve({ isReady: true, dependencies: { database: 'ok' } }),
-    bodyMaxBytes: 1000,
+    bodyMaxBytes: more.bodyMaxBytes ?? 1000,
     send: createSendUpstream({
       upstream: {
         send: async (request) => {

@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest'
 import { createJobCheck, type JobCheck } from '../../src/job-check.ts'
 import { JOB_CHECK_FRESH_MILLISECONDS, JOB_CHECK_MAX_BYTES } from '../../src/limits.ts'
 import type { UpstreamAnswer } from '../../src/ports.ts'
-import type { Principal } from '../../src/principal.ts'
 import { isRefusal, Outage } from '../../src/refusal.ts'
 import type { UpstreamCall } from '../../src/upstream-request.ts'
 import { buildAnswer, buildSlurmErrors, buildToken, createStream, outageOf } from './in-memory-ports.ts'
@@ -20,7 +19,7 @@ const FRESH = { sendBefore: NOW + JOB_CHECK_FRESH_MILLISECONDS }
 
 function setUp(answers: Answers, version = 42, jobIds: readonly string[] = ['100']) {
   const clock = { now: NOW, perLook: 0 }
-  const sent: { principal: Principal; call: UpstreamCall }[] = []
+  const sent: { principal: unknown; call: UpstreamCall }[] = []
   const check = createJobCheck(
     (principal, upstreamCall) => {
       sent.push({ principal, call: upstreamCall })

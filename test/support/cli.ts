@@ -41,7 +41,7 @@ export async function runCli(parameters: readonly string[], options: CliOptions 
     ...(lookUpMilliseconds === undefined ? {} : { lookUpMilliseconds }),
     print: (text) => stdout.push(text),
     note: (line) => stderr.push(line.endsWith('\n') ? line : `${line}\n`),
-    readStdin: () => Promise.resolve(input),
+    readStdin: () => Promise.resolve(new TextEncoder().encode(input)),
   })
   return { exitCode, stdout: stdout.join(''), stderr: stderr.join('') }
 }

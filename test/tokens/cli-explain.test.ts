@@ -85,11 +85,11 @@ it('judges a document from a file or from stdin', async () => {
 })
 
 it('without slurmrestd says what it could not find out, and does not say yes', async () => {
-  const { exitCode, explanation, stderr } = await explain(['DELETE', '/slurm/latest/job/101'])
+  const { exitCode, explanation, stderr } = await explain(['DELETE', '/slurm/v0.0.45/job/101'])
   expect(exitCode).toBe(1)
   expect(explanation).toMatchObject({ decision: 'undecided', rule: 'job_check_failed', version: 'v0.0.45' })
   expect(stderr).toContain('SLURMRESTD_URL is not set')
-  const scope = await explain(['GET', '/slurm/latest/jobs'])
+  const scope = await explain(['GET', '/slurm/v0.0.45/jobs'])
   expect(scope.explanation).toMatchObject({ decision: 'refused', rule: 'insufficient_scope' })
 })
 

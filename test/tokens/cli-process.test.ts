@@ -78,7 +78,7 @@ it('names the process’s own user as the issuer, and explains what that token m
   const environment = { USER: undefined }
   const { stdout } = await issue(['--json'], (text) => readJson(text).token, { environment })
   expect(readJson(stdout).issued_by).toBe(userInfo().username)
-  const question = ['--token-id', readJson(stdout).id, 'GET', '/slurm/latest/nodes']
+  const question = ['--token-id', readJson(stdout).id, 'GET', '/slurm/v0.0.45/nodes']
   const { exitCode, stdout: answer, stderr } = await run(['explain', ...question, '--json'])
   expect(exitCode, stderr).toBe(1)
   expect(JSON.parse(answer)).toMatchObject({ decision: 'refused', rule: 'insufficient_scope' })

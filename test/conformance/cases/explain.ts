@@ -1,6 +1,7 @@
 /** `POST /meta/explain`: the decision itself, asked without being carried out. */
 
 import { expect } from 'vitest'
+import { findRuleAnswer } from '../../../src/refusal.ts'
 import type { Bench, SendOptions } from '../bench.ts'
 import type { ConformanceCase } from '../conformance-case.ts'
 import { expectRefusal, readJson } from '../expect-answer.ts'
@@ -119,8 +120,31 @@ const ASKED: readonly Asked[] = [
   {
     name: "the gate's own paths",
     question: { method: 'GET', path: '/meta/whoami' },
-    answer: { decision: 'allowed', rule: 'any_credential', forwards: null },
+    answer: {
+      ...{ decision: 'allowed', rule: 'any_credential', status: null, forwards: null },
+      ...{ operation: 'GET /meta/whoami', effect: 'read', version: null },
+    },
   },
+  {
+    name: "the gate's own path that slurmrestd answers",
+    question: { method: 'GET', path: '/openapi/v3' },
+    answer: { decision: 'allowed', forwards: { method: 'GET', target: '/openapi/v3' } },
+  },
+  ...(
+    [
+      ['DELETE', '/ping', 'method_not_allowed'],
+      ['HEAD', '/ping', 'method_not_allowed'],
+      ['POST', '/meta/whoami?x=1', 'method_not_allowed'],
+      ['GET', '/meta/whoami?x=1', 'query_not_allowed'],
+      ['GET', '/meta/explain', 'method_not_allowed'],
+      ['POST', '/meta/explain', 'content_type_unsupported'],
+      ['PUT', '/openapi/v3', 'method_not_allowed'],
+    ] as const
+  ).map(([method, path, rule]) => ({
+    name: `${method} ${path} is refused by its own path's rules`,
+    question: { method, path },
+    answer: { decision: 'refused', rule, status: findRuleAnswer(rule).status },
+  })),
 ]
 
 const asked: readonly ConformanceCase[] = ASKED.map(({ name, as, question, answer, looks = [] }) => ({
