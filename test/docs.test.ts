@@ -67,7 +67,7 @@ test('every relative link in the documents leads to a file', () => {
   }
 })
 
-test('the versions of the Worker build stand in one place: wrangler.toml has its entry and no preview URLs', () => {
+test('wrangler.toml starts functions/worker.ts, under no address of its own: no workers.dev name, no preview URLs', () => {
   const wrangler = read('wrangler.toml')
   expect(wrangler).toContain('main = "functions/worker.ts"')
   expect(wrangler).toContain('workers_dev = false')

@@ -4,7 +4,7 @@
  */
 
 import type { Operation } from '../operation.ts'
-import { JOB_COMPONENTS_MAX, JOB_ID_MAX, JOB_PART_MAX } from '../limits.ts'
+import { HOSTS_MAX, JOB_COMPONENTS_MAX, JOB_ID_MAX, JOB_PART_MAX, SIZE_SQUARES_MAX } from '../limits.ts'
 import { findForm, type DocumentForm } from './document-form.ts'
 import { showName } from './field-name.ts'
 import { countHosts } from './host-list.ts'
@@ -24,16 +24,6 @@ export function findHarm(
     judgeJobChange(document, operation)
   )
 }
-
-/**
- * slurmrestd looks up list items and members one after the other: 20,000 in one take it 7 to 27 s, 100,000 more than a
- * minute, on all three releases. So the squares of all sizes are summed up: one list of 10,000 (about 2 s), or
- * many short ones.
- */
-const SIZE_SQUARES_MAX = 10_000 ** 2
-
-/** slurmctld looks up and logs each unknown host, at 5,000 to 40,000 a second, and answers nobody meanwhile. */
-const HOSTS_MAX = 10_000
 
 /** Goes through the document without recursion. @returns what is wrong; null: nothing. */
 function judgePlaces(

@@ -6,7 +6,7 @@
  */
 
 import { printParseErrorCode, visit } from 'jsonc-parser'
-import { JSON_DEPTH_MAX, JSON_VALUES_MAX } from '../limits.ts'
+import { JSON_DEPTH_MAX, JSON_VALUES_MAX, KEY_MAX_BYTES } from '../limits.ts'
 
 export type JsonValue =
   | { readonly type: 'object'; readonly members: Map<string, JsonValue> }
@@ -53,9 +53,6 @@ export function serializeJson(value: JsonValue): string {
 }
 
 class JsonFault extends Error {}
-
-/** 22.05 copies each key into `char[256]` before it looks it up, and looks up what fitted (`_per_job_param`). */
-const KEY_MAX_BYTES = 255
 
 interface OpenValue {
   readonly value: JsonValue

@@ -5,6 +5,7 @@
  */
 
 import { countHosts } from '../document/host-list.ts'
+import { NODES_MAX } from '../limits.ts'
 
 export interface QueryRule {
   isGood(value: string): boolean
@@ -158,8 +159,6 @@ const STEP: QueryRule = {
 }
 const STEP_LIST = listOf(STEP, 'job or step ids such as 1234 or 1234.batch, separated by commas')
 
-/** `instances?node_list=` with 65,000 nodes takes seconds and with a million never ends (24.11, 26.05). */
-const NODES_MAX = 10_000
 const NODE_LIST: QueryRule = {
   isGood: (value) => NODE_LIST_FORM.test(value) && !isReversed(value) && countHosts(value) <= NODES_MAX,
   words: `nodes such as n1,n[2-9], at most ${NODES_MAX}`,

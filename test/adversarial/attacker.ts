@@ -23,7 +23,7 @@ export class Attacker {
     this.#port = port
   }
 
-  /** @returns null: the connection ended without an answer, as Node's parser may do with broken bytes. */
+  /** @returns null: the connection ended without an answer; why is in `fault`. */
   async send(
     request: HostileRequest,
     ids: JobIds,
