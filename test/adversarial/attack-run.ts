@@ -3,7 +3,7 @@
 import { Attacker } from './attacker.ts'
 import type { Attack } from './attacks/attack.ts'
 import { describeRequest } from './hostile-request.ts'
-import { isLook } from './hostile-run.ts'
+import { findCredential, isLook } from './hostile-run.ts'
 import type { Fixtures } from './job-fixtures.ts'
 import type { RealSlurm } from './real-slurm.ts'
 import { describeForwarded } from './recording-relay.ts'
@@ -15,14 +15,12 @@ export async function runAttacks(
   attacks: readonly Attack[],
 ): Promise<string[]> {
   const problems: string[] = []
+  const credentials: string[] = []
   const attacker = new Attacker(slurm.gatewayPort)
   for (const { request, expect } of attacks) {
-    if (request.caller === 'munge') throw new Error('attacks are by tokens')
     slurm.relay.take()
-    const answer = await attacker.send(request, fixtures.ids(), [
-      'Authorization',
-      `Bearer ${slurm.tokens[request.caller]}`,
-    ])
+    const credential = findCredential(slurm, request.caller, credentials)
+    const answer = await attacker.send(request, fixtures.ids(), credential)
     const sent = slurm.relay.take().filter((record) => !isLook(record))
     const writes = expect === 'refused' ? sent : sent.filter(({ method }) => method !== 'GET')
     // Node's parser too answers what it cannot read, with 400: silence is a fault of the gate.
