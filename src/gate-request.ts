@@ -69,7 +69,7 @@ function stripBase(
 }
 
 /** `name: value\r\n` each. */
-export function measureHead(url: URL, rawHeaders: RawHeaders): number {
+function measureHead(url: URL, rawHeaders: RawHeaders): number {
   let bytes = url.pathname.length + url.search.length
   for (const [name, value] of rawHeaders) bytes += name.length + value.length + 4
   return bytes

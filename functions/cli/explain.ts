@@ -13,7 +13,7 @@ import { createJudge, type Judge } from '../../src/judge.ts'
 import { isLatestPath } from '../../src/operation.ts'
 import { createOwnPathJudge } from '../../src/own-path.ts'
 import { NEWEST_VERSION, OLDEST_VERSION } from '../../src/policy/route-table.ts'
-import type { Question } from '../../src/question.ts'
+import { findQuestionProblem, type Question } from '../../src/question.ts'
 import { Outage } from '../../src/refusal.ts'
 import { readBodyMaxBytes, readVersionSetting } from '../../src/settings.ts'
 import { isTokenId } from '../../src/tokens/token-id.ts'
@@ -42,7 +42,8 @@ export const explainRequest: Command = async (args, context) => {
   if (id === undefined || !isTokenId(id))
     throw new UsageError('--token-id needs the id of a token, such as tok_…')
   const [method = '', target = ''] = positionals
-  if (!target.startsWith('/')) throw new UsageError('the path begins with a slash')
+  const problem = findQuestionProblem(method, target)
+  if (problem !== null) throw new UsageError(problem)
   const settings = requireSettings(context.env, readSettings)
   const body = values.body === undefined ? null : await readBody(values.body, settings.bodyMaxBytes, context)
   const contentType = values['content-type'] ?? (body === null ? null : 'application/json')

@@ -12,7 +12,8 @@ import { parseLenientJson } from '../../src/document/lenient-json.ts'
 import { judgeMungeDocument } from '../../src/document/munge-document.ts'
 import { ROUTES } from '../../src/policy/route-table.ts'
 import { findQueryRule } from '../../src/policy/query-rules.ts'
-import { encode } from './in-memory-ports.ts'
+import { explain } from '../../src/explain.ts'
+import { encode, MUNGE_ALICE } from './in-memory-ports.ts'
 
 /** A quadratic match of so much takes a minute or more, and ends. */
 const BYTES = 512 * 1024
@@ -91,6 +92,20 @@ it.each([',', '[', '[1-2]', '[1,', 'n1,', '1', '-', 'a:'])(
         expect(typeof findQueryRule(name, '/slurmdb/jobs', version).isGood(fill(text))).toBe('boolean')
       }
     }
+  },
+  LIMIT,
+)
+
+it.each([
+  ['path', { target: `/${fill('a')}`, contentType: null }],
+  ['content type', { target: '/slurm/latest/jobs', contentType: `application/json;${fill(' ')}x` }],
+])(
+  'a long %s in a question about a request is refused as its head would be',
+  async (_, parts) => {
+    const judge = () => Promise.reject(new Error('nobody was to be asked'))
+    const question = { method: 'POST', body: null, ...parts }
+    const answer = await explain({ judge, judgeOwnCall: judge }, MUNGE_ALICE, question)
+    expect(answer).toMatchObject({ decision: 'refused', rule: 'head_too_large' })
   },
   LIMIT,
 )
