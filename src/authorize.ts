@@ -10,7 +10,7 @@ import { confineCall, type ConfinedCall } from './document/token-document.ts'
 import type { JobCheck } from './job-check.ts'
 import { readJobId, type Operation } from './operation.ts'
 import { isRestricted, type Principal } from './principal.ts'
-import { refuse, type Refusal } from './refusal.ts'
+import { isRefusal, refuse, type Refusal } from './refusal.ts'
 
 /** Principal and call, allowed. Built here and nowhere else. */
 export type Grant = AuthorizedCall
@@ -104,11 +104,11 @@ function judgeFlags({ operation, query }: Call): Refusal | null {
   })
 }
 
-/** A MUNGE caller's document goes upstream as it came; it is judged only for what is known to harm daemons. */
+/** A MUNGE caller's document is judged only for what is known to harm daemons, and goes upstream unchanged in meaning. */
 function authorizeMungeCall(principal: Principal, call: Call): Grant | Refusal {
-  const { body, operation } = call
-  const refusal = body === null ? null : judgeMungeDocument(body, operation)
-  return refusal ?? new AuthorizedCall({ principal, call, rule: 'munge_user' })
+  const body = call.body === null ? null : judgeMungeDocument(call.body, call.operation)
+  if (isRefusal(body)) return body
+  return new AuthorizedCall({ principal, call: { ...call, body }, rule: 'munge_user' })
 }
 
 /** @returns null: no account decides; []: the document alone decided. */

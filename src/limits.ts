@@ -40,6 +40,12 @@ export const HOSTS_MAX = 10_000
 /** In one query value: `instances?node_list=` with 65,000 nodes takes seconds and with a million never ends (24.11, 26.05). */
 export const NODES_MAX = 10_000
 
+/** A YAML body: js-yaml takes up to 90 times its size (measured). Submissions have a few 100 KB; JSON has more room. */
+export const YAML_MAX_BYTES = 1024 * 1024
+
+/** Marks of structure in YAML, those in scripts counted too: js-yaml makes a few events of each. */
+export const YAML_MARKS_MAX = 100_000
+
 /** A restricted token's job description: more components than any real het job or batch of jobs. */
 export const JOB_COMPONENTS_MAX = 256
 

@@ -5,6 +5,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { judgeMungeDocument } from '../../src/document/munge-document.ts'
+import { isRefusal } from '../../src/refusal.ts'
 import { ROUTES } from '../../src/policy/route-table.ts'
 import { encode } from './in-memory-ports.ts'
 
@@ -13,8 +14,8 @@ type ContentType = 'application/json' | 'application/x-yaml'
 function judge(call: string, version: number, source: string, contentType: ContentType = 'application/json') {
   const route = ROUTES.find(({ method, template }) => `${method} ${template}` === call)
   if (route === undefined) throw new Error(`no route ${call}`)
-  const refusal = judgeMungeDocument({ bytes: encode(source), contentType }, { route, version })
-  return refusal?.description ?? null
+  const judged = judgeMungeDocument({ bytes: encode(source), contentType }, { route, version })
+  return isRefusal(judged) ? judged.description : null
 }
 
 const SUBMIT = 'POST /slurm/job/submit'

@@ -1,5 +1,6 @@
 /** What is known to end or to stall a daemon never gets there, whoever sends it. */
 
+import { expect } from 'vitest'
 import type { SendOptions } from '../bench.ts'
 import type { ConformanceCase } from '../conformance-case.ts'
 import { expectForwarded, expectRefusal } from '../expect-answer.ts'
@@ -36,6 +37,33 @@ const DEADLY_BY_MUNGE: readonly (readonly [name: string, request: SendOptions])[
   ['YAML without quotes', post(UPDATE, 'group_id: alice\n', 'application/x-yaml')],
 ]
 
+/** Another reader of the first text sees a group by name, which ends 24.11. What nobody can misread is sent instead. */
+const MISREAD_BY_OTHERS: readonly (readonly [name: string, text: string, written: string])[] = [
+  ['U+2028 ends its comment', 'name: x #c\u2028group_id: alice\n', '{"name": "x"}\n'],
+  ['U+0085 ends its comment', 'name: x #c\u0085group_id: alice\n', '{"name": "x"}\n'],
+  [
+    'a question mark is a mark of a key',
+    '{name: x, ?group_id: alice}',
+    '{"name": "x", "?group_id": "alice"}\n',
+  ],
+  [
+    'a byte order mark is nothing',
+    '{name: x,\n\ufeffgroup_id: alice}',
+    '{"name": "x", "\\ufeffgroup_id": "alice"}\n',
+  ],
+  [
+    'a value left out is the next key',
+    'name:\ncomment: group_id\nx: alice\n',
+    '{"name": "", "comment": "group_id", "x": "alice"}\n',
+  ],
+]
+
+/** Neither is anything that can be written for sure. */
+const UNWRITABLE: readonly (readonly [name: string, text: string])[] = [
+  ['NUL in a key', '"group_id\\0x": alice\n'],
+  ['a mapping as a key', '? {group_id: alice}\n: b\n'],
+]
+
 export const HARMFUL_DOCUMENT_CASES: readonly ConformanceCase[] = [
   ...DEADLY.map(([name, request]): ConformanceCase => ({
     name: `a document that ends a daemon by ${name} is refused to everybody`,
@@ -58,6 +86,31 @@ export const HARMFUL_DOCUMENT_CASES: readonly ConformanceCase[] = [
     source: 'CONTRACT HTTP: 400 JSON',
     async run(bench) {
       expectRefusal(bench, await bench.sendAsMunge(post(UPDATE, '{"comment":')), 'json_malformed')
+    },
+  },
+  ...MISREAD_BY_OTHERS.map(([name, text, written]): ConformanceCase => ({
+    name: `YAML of a MUNGE caller is written anew where readers differ: ${name}`,
+    source: 'measured: a group by name in any of these ended slurmrestd',
+    async run(bench) {
+      const request = expectForwarded(bench, await bench.sendAsMunge(post(UPDATE, text, 'text/yaml')))
+      expect(request.body.toString('utf8')).toBe(written)
+    },
+  })),
+  ...UNWRITABLE.map(([name, text]): ConformanceCase => ({
+    name: `YAML of a MUNGE caller with ${name} is refused`,
+    source: 'measured: a group by name in any of these ended slurmrestd',
+    async run(bench) {
+      expectRefusal(bench, await bench.sendAsMunge(post(UPDATE, text, 'text/yaml')), 'json_malformed')
+    },
+  })),
+  {
+    name: 'YAML that every reader reads alike goes upstream as it came',
+    source: 'CONTRACT Bodies',
+    async run(bench) {
+      const text =
+        '---\nscript: |\n  #!/bin/sh\n  echo "a: b" # c\njob:\n  name: x\n  environment:\n    - A=b\n'
+      const request = expectForwarded(bench, await bench.sendAsMunge(post(SUBMIT, text, 'text/yaml')))
+      expect(request.body.toString('utf8')).toBe(text)
     },
   },
   {
