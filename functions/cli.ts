@@ -20,6 +20,7 @@ import {
 import { migrateDatabase } from './cli/db.ts'
 import { list, revoke, show } from './cli/token.ts'
 import { issue } from './cli/token-issue.ts'
+import { rotate } from './cli/token-rotate.ts'
 import { USAGE } from './cli/usage.ts'
 
 const COMMANDS: Readonly<Record<string, Command>> = {
@@ -27,6 +28,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'token list': list,
   'token show': show,
   'token revoke': revoke,
+  'token rotate': rotate,
   'db migrate': migrateDatabase,
 }
 
