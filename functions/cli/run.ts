@@ -11,6 +11,7 @@ import { type Command, type CommandContext, CommandFailure, type ExitCode, Usage
 import { migrateDatabase } from './db.ts'
 import { list, revoke, show } from './token.ts'
 import { issue } from './token-issue.ts'
+import { rotate } from './token-rotate.ts'
 import { USAGE } from './usage.ts'
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
@@ -18,6 +19,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['token list', list],
   ['token show', show],
   ['token revoke', revoke],
+  ['token rotate', rotate],
   ['db migrate', migrateDatabase],
 ])
 

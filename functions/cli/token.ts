@@ -62,7 +62,7 @@ export const revoke: Command = async (args, context) => {
 }
 
 /** Whatever else was pasted here, perhaps a token, is not repeated. */
-function requireId(raw: string | undefined): string {
+export function requireId(raw: string | undefined): string {
   if (raw === undefined || !isTokenId(raw))
     throw new UsageError('a token id looks like tok_ and 16 characters')
   return raw
@@ -81,6 +81,7 @@ function describe(token: RegisteredToken, clock: Clock): Readonly<Record<string,
     expires_at: token.expiresAt?.toISOString() ?? null,
     revoked_at: token.revokedAt?.toISOString() ?? null,
     issued_by: token.issuedBy,
+    replaced_by: token.replacedBy,
   }
 }
 
@@ -96,6 +97,7 @@ function listFields(token: RegisteredToken, clock: Clock): readonly (readonly st
     ['created', formatDate(token.createdAt, '')],
     ['expires', formatDate(token.expiresAt, 'never')],
     ['revoked', formatDate(token.revokedAt, 'no')],
+    ['replaced by', token.replacedBy ?? '(none)'],
     ['issued by', token.issuedBy],
   ]
 }

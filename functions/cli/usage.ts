@@ -11,6 +11,8 @@ usage:
   slurmgate token list [--json]
   slurmgate token show ID [--json]
   slurmgate token revoke ID [--json]
+  slurmgate token rotate ID [--grace 24h|0] [--issued-by WHO] [--json]
+                                       a new token like ID, which ends after the grace period
   slurmgate explain --token-id ID METHOD PATH [--body FILE|-] [--content-type TYPE] [--json]
                                        how the gate would decide, and by which rule; forwards nothing
   slurmgate db migrate [--json]        create or update the token store's schema

@@ -12,11 +12,15 @@ const DATE_TIME = /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2
  */
 export function parseExpiry(raw: string, nowSeconds: number): number | null | 'malformed' {
   if (raw === 'never') return null
+  const lifeSeconds = parseLifeSeconds(raw)
+  return lifeSeconds === null ? (parseDateTime(raw) ?? 'malformed') : Math.floor(nowSeconds) + lifeSeconds
+}
+
+/** `90d`, `12h`, `30m`. @returns null for anything else. */
+export function parseLifeSeconds(raw: string): number | null {
   const [, count, unit] = LIFE.exec(raw) ?? []
-  if (count !== undefined && unit !== undefined) {
-    return Math.floor(nowSeconds) + Number(count) * (UNIT_SECONDS[unit] ?? Number.NaN)
-  }
-  return parseDateTime(raw) ?? 'malformed'
+  if (count === undefined || unit === undefined) return null
+  return Number(count) * (UNIT_SECONDS[unit] ?? Number.NaN)
 }
 
 function parseDateTime(raw: string): number | null {

@@ -18,6 +18,11 @@ export interface IssuedToken {
 /** SQLSTATE unique_violation. */
 const UNIQUE_VIOLATION = '23505'
 
+export interface IssuePorts {
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+}
+
 /**
  * @returns `duplicate` when the store has this token already, which only an imported one can be.
  * @throws what the driver throws (see `describeDatabaseError`); then no token was given out, and a row that may
@@ -26,8 +31,23 @@ const UNIQUE_VIOLATION = '23505'
 export async function issueToken(
   db: Database,
   order: IssueOrder,
-  ports: { readonly clock: Clock; readonly randomBytes: RandomBytes },
+  ports: IssuePorts,
 ): Promise<IssuedToken | { readonly kind: 'duplicate' }> {
+  const { issued, row } = await prepareToken(order, ports)
+  try {
+    await db.query((drizzle) => drizzle.insert(apiTokens).values(row))
+    return issued
+  } catch (error) {
+    if (findSqlState(error) === UNIQUE_VIOLATION) return { kind: 'duplicate' }
+    throw error
+  }
+}
+
+/** @returns a token, and the row without which it opens nothing. */
+export async function prepareToken(
+  order: IssueOrder,
+  ports: IssuePorts,
+): Promise<{ readonly issued: IssuedToken; readonly row: typeof apiTokens.$inferInsert }> {
   const id = buildTokenId(ports.randomBytes)
   const issuedAt = Math.floor(ports.clock() / 1000)
   const token = buildToken(order, id, issuedAt, ports.randomBytes)
@@ -43,13 +63,7 @@ export async function issueToken(
     expiresAt: order.expiresAt === null ? null : new Date(order.expiresAt * 1000),
     issuedBy: order.issuedBy,
   }
-  try {
-    await db.query((drizzle) => drizzle.insert(apiTokens).values(row))
-    return { kind: 'issued', id, token }
-  } catch (error) {
-    if (findSqlState(error) === UNIQUE_VIOLATION) return { kind: 'duplicate' }
-    throw error
-  }
+  return { issued: { kind: 'issued', id, token }, row }
 }
 
 function buildToken(order: IssueOrder, id: string, issuedAt: number, randomBytes: RandomBytes): string {

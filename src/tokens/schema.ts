@@ -27,6 +27,8 @@ export const apiTokens = pgTable(
     revokedAt: timestamp('revoked_at', { withTimezone: true }),
     issuedBy: text('issued_by').notNull(),
     policyVersion: integer('policy_version').notNull().default(1),
+    /** Id of the token that a rotation issued in its place; null: none. */
+    replacedBy: text('replaced_by'),
   },
   (table) => [
     check('api_tokens_id_form', sql`${table.id} ~ '^tok_[a-z2-7]{16}$'`),
@@ -52,6 +54,10 @@ export const apiTokens = pgTable(
       sql`${table.expiresAt} is null or ${table.expiresAt} > ${table.createdAt}`,
     ),
     check('api_tokens_issuer_present', sql`${table.issuedBy} <> ''`),
+    check(
+      'api_tokens_replaced_by_form',
+      sql`${table.replacedBy} is null or (${table.replacedBy} ~ '^tok_[a-z2-7]{16}$' and ${table.replacedBy} <> ${table.id})`,
+    ),
   ],
 )
 
@@ -69,4 +75,4 @@ export const mungeReplays = pgTable(
 )
 
 /** The newest migration this code needs. A test holds it to `migrations/meta/_journal.json`. */
-export const REQUIRED_MIGRATION = { tag: '0000_api_tokens', when: 1_795_442_081_267 } as const
+export const REQUIRED_MIGRATION = { tag: '0001_token_rotation', when: 1_795_535_809_243 } as const

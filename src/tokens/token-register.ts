@@ -16,6 +16,8 @@ export interface RegisteredToken {
   readonly expiresAt: Date | null
   readonly revokedAt: Date | null
   readonly issuedBy: string
+  /** The token that a rotation issued in its place; null: none. */
+  readonly replacedBy: string | null
 }
 
 export type TokenState = 'active' | 'expired' | 'revoked'
@@ -32,6 +34,7 @@ const COLUMNS = {
   expiresAt: apiTokens.expiresAt,
   revokedAt: apiTokens.revokedAt,
   issuedBy: apiTokens.issuedBy,
+  replacedBy: apiTokens.replacedBy,
 } as const
 
 /** Newest first. */

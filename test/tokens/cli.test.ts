@@ -75,14 +75,14 @@ describe('token list, show and revoke', () => {
     expect((await run(['token', 'show', id])).stdout).toMatch(/state +expired/)
   })
 
-  it.each(['show', 'revoke'])('fail for an id nobody has: %s', async (verb) => {
+  it.each(['show', 'revoke', 'rotate'])('fail for an id nobody has: %s', async (verb) => {
     const { exitCode, stdout, stderr } = await run(['token', verb, 'tok_aaaaaaaaaaaaaaaa'])
     expect([exitCode, stdout, stderr]).toEqual([1, '', 'slurmgate: there is no token tok_aaaaaaaaaaaaaaaa\n'])
   })
 
   it('do not repeat a token that was given for an id', async () => {
     const { token } = await issue()
-    for (const verb of ['show', 'revoke']) {
+    for (const verb of ['show', 'revoke', 'rotate']) {
       const { exitCode, stderr } = await run(['token', verb, token])
       expect(exitCode).toBe(2)
       expect(stderr).not.toContain(token)
@@ -146,7 +146,7 @@ describe('db migrate', () => {
     expect(before.stderr).toBe('slurmgate: the schema is missing or too old; run: slurmgate db migrate\n')
     expect(await run(['db', 'migrate'], { environment })).toEqual({
       exitCode: 0,
-      stdout: 'applied 0000_api_tokens\n',
+      stdout: 'applied 0000_api_tokens\napplied 0001_token_rotation\n',
       stderr: '',
     })
     expect((await run(['db', 'migrate'], { environment })).stdout).toBe(
@@ -169,6 +169,7 @@ describe('DATABASE_URL', () => {
       ['token', 'issue', ...NEW],
       ['token', 'show', 'tok_aaaaaaaaaaaaaaaa'],
       ['token', 'revoke', 'tok_aaaaaaaaaaaaaaaa'],
+      ['token', 'rotate', 'tok_aaaaaaaaaaaaaaaa'],
       ['db', 'migrate'],
     ]) {
       const { exitCode, stdout, stderr } = await run(parameters, { environment: { DATABASE_URL: url } })

@@ -43,7 +43,8 @@ describe('migrations', () => {
 
   it('are applied once: again, nothing is applied and nothing is lost', async () => {
     const url = await createDatabase()
-    expect(await applyMigrations(url, MIGRATIONS_FOLDER)).toEqual([REQUIRED_MIGRATION])
+    const all = await readJournal(MIGRATIONS_FOLDER)
+    expect(await applyMigrations(url, MIGRATIONS_FOLDER)).toEqual(all)
     const sql = connect(url)
     await sql`insert into api_tokens ${sql(buildTokenRow())}`
     expect(await applyMigrations(url, MIGRATIONS_FOLDER)).toEqual([])
@@ -56,7 +57,25 @@ describe('migrations', () => {
     const outcomes = await Promise.all(
       Array.from({ length: 8 }, () => applyMigrations(url, MIGRATIONS_FOLDER)),
     )
-    expect(outcomes.flat()).toEqual([REQUIRED_MIGRATION])
+    expect(outcomes.flat()).toEqual(await readJournal(MIGRATIONS_FOLDER))
+  })
+
+  it('keep the tokens of a store that is one migration behind', async () => {
+    const url = await createDatabase()
+    const folder = await mkdtemp(join(tmpdir(), 'slurmgate-migrations-'))
+    await cp(MIGRATIONS_FOLDER, folder, { recursive: true })
+    const [first, ...later] = await readJournal(MIGRATIONS_FOLDER)
+    const entry = { idx: 0, version: '7', breakpoints: true, ...first }
+    await writeFile(join(folder, 'meta/_journal.json'), JSON.stringify({ entries: [entry] }))
+    await applyMigrations(url, folder)
+    await rm(folder, { recursive: true })
+    const sql = connect(url)
+    await sql`insert into api_tokens ${sql(buildTokenRow())}`
+    expect(await applyMigrations(url, MIGRATIONS_FOLDER)).toEqual(later)
+    expect(await sql`select id, replaced_by from api_tokens`).toEqual([
+      { id: 'tok_aaaaaaaaaaaaaaaa', replaced_by: null },
+    ])
+    await sql.end()
   })
 
   it('leave nothing behind when one of them fails', async () => {
@@ -67,16 +86,16 @@ describe('migrations', () => {
       entries: object[]
     }
     journal.entries.push({
-      idx: 1,
+      idx: 99,
       version: '7',
       when: REQUIRED_MIGRATION.when + 1,
-      tag: '0001_bad',
+      tag: '0099_bad',
       breakpoints: true,
     })
     await mkdir(join(folder, 'meta'), { recursive: true })
     await writeFile(join(folder, 'meta/_journal.json'), JSON.stringify(journal))
     await writeFile(
-      join(folder, '0001_bad.sql'),
+      join(folder, '0099_bad.sql'),
       'create table half (id int);\n--> statement-breakpoint\nselect 1/0;',
     )
     await expect(applyMigrations(url, folder)).rejects.toThrow()
@@ -101,6 +120,8 @@ describe('the database itself refuses a token', () => {
     ['of a uid', { slurm_user: '1000' }],
     ['without a name', { name: '' }],
     ['that nobody issued', { issued_by: '' }],
+    ['that is replaced by something else', { replaced_by: 'slg_secret' }],
+    ['that is replaced by itself', { replaced_by: 'tok_aaaaaaaaaaaaaaaa' }],
   ])('%s', async (_, change) => {
     const { sql } = store
     await expect(sql`insert into api_tokens ${sql(buildTokenRow(change))}`).rejects.toMatchObject({
