@@ -100,7 +100,8 @@ async function explainFor(
   }
   return await withSlurmrestd(context, settings.deniedUsers, ({ send, findVersions }) => {
     const checkJobs = createJobCheck(send, context.clock)
-    const judge = createJudge({ bodyMaxBytes: settings.bodyMaxBytes, findVersions, checkJobs })
+    const { bodyMaxBytes } = settings
+    const judge = createJudge({ bodyMaxBytes, areWritesBound: false, findVersions, checkJobs })
     return explain({ judge, judgeOwnCall }, caller, question)
   })
 }
@@ -115,6 +116,7 @@ function createLonelyJudge({ versions, bodyMaxBytes }: ExplainSettings, context:
   const reason = 'SLURMRESTD_URL is not set'
   const judge = createJudge({
     bodyMaxBytes,
+    areWritesBound: false,
     findVersions: () => Promise.resolve(versions === 'auto' ? ALL_VERSIONS : versions),
     checkJobs: () => Promise.reject(new Outage('job_check_failed', reason)),
   })
