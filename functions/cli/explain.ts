@@ -3,8 +3,6 @@
  * the look at a job before a write is made where slurmrestd can be reached.
  */
 
-import { createReadStream } from 'node:fs'
-import { buffer } from 'node:stream/consumers'
 import { judgeTokenRecord } from '../../src/authenticate.ts'
 import { type Environment, readText } from '../../src/environment.ts'
 import { explain, type Explanation } from '../../src/explain.ts'
@@ -18,6 +16,7 @@ import { Outage } from '../../src/refusal.ts'
 import { readBodyMaxBytes, readVersionSetting } from '../../src/settings.ts'
 import { isTokenId } from '../../src/tokens/token-id.ts'
 import { findToken, type RegisteredToken } from '../../src/tokens/token-register.ts'
+import { readBodyFile } from './body-file.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
 import {
   type IssueConfiguration,
@@ -45,7 +44,8 @@ export const explainRequest: Command = async (args, context) => {
   const problem = findQuestionProblem(method, target)
   if (problem !== null) throw new UsageError(problem)
   const settings = requireSettings(context.env, readSettings)
-  const body = values.body === undefined ? null : await readBody(values.body, settings.bodyMaxBytes, context)
+  const body =
+    values.body === undefined ? null : await readBodyFile(values.body, settings.bodyMaxBytes, context)
   const contentType = values['content-type'] ?? (body === null ? null : 'application/json')
   const token = await withTokenDatabase(settings.databaseUrl, (db) => findToken(db, id))
   if (token === null) throw new CommandFailure(`there is no token ${id}`)
@@ -66,20 +66,6 @@ function readSettings(env: Environment, problems: string[]): ExplainSettings {
     ...readIssueConfiguration(env, problems),
     versions: readVersionSetting(env, problems),
     bodyMaxBytes: readBodyMaxBytes(env, problems),
-  }
-}
-
-/** The bytes as they are; of more than `maxBytes` only so much that the judge sees it. */
-async function readBody(
-  file: string,
-  maxBytes: number,
-  context: CommandContext,
-): Promise<Uint8Array<ArrayBuffer>> {
-  if (file === '-') return await context.readStdin(maxBytes)
-  try {
-    return new Uint8Array(await buffer(createReadStream(file, { end: maxBytes })))
-  } catch {
-    throw new UsageError('the file of --body cannot be read')
   }
 }
 
