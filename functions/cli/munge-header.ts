@@ -8,6 +8,7 @@ import { BODY_LARGEST_BYTES } from '../../src/limits.ts'
 import { buildBindingPayload, digestRequest } from '../../src/munge/binding-payload.ts'
 import { createMungedClient } from '../../src/munge/munged-client.ts'
 import { readSocketPath } from '../../src/munge/verifier-settings.ts'
+import { findQuestionProblem } from '../../src/question.ts'
 import { createMungedSocket } from '../node/munged-socket.ts'
 import { readBodyFile } from './body-file.ts'
 import { type Command, type CommandContext, parseOptions, UsageError } from './command.ts'
@@ -21,8 +22,9 @@ const TTL_SECONDS = 5
 export const printMungeHeader: Command = async (args, context) => {
   const { values, positionals } = parseOptions(args, OPTIONS, 2)
   const [method = '', target = ''] = positionals
-  requireMethod(method)
-  requireTarget(target)
+  // As it stands in the request line: what no client could send is bound to nothing.
+  const problem = findQuestionProblem(method, target)
+  if (problem !== null) throw new UsageError(problem)
   const path = requireSettings(context.env, readSocketPath)
   const body = values.body === undefined ? new Uint8Array() : await readBody(values.body, context)
   const payload = buildBindingPayload(await digestRequest({ method, target, body }))
@@ -36,19 +38,4 @@ async function readBody(file: string, context: CommandContext): Promise<Uint8Arr
   const body = await readBodyFile(file, BODY_LARGEST_BYTES, context)
   if (body.length <= BODY_LARGEST_BYTES) return body
   throw new UsageError(`the body is longer than ${BODY_LARGEST_BYTES} bytes`)
-}
-
-/** Methods are case-sensitive (RFC 9110 section 9.1), and all that the gate takes are in capitals. */
-function requireMethod(method: string): void {
-  if (!/^[A-Z]{1,20}$/.test(method)) throw new UsageError('the method is in capitals, such as POST')
-}
-
-/** As clients put it into the request line: without host, without fragment, other characters percent-encoded. */
-function requireTarget(target: string): void {
-  if (!target.startsWith('/')) {
-    throw new UsageError('the target is path and query without the host: it begins with a slash')
-  }
-  if (!/^[!-~]+$/.test(target) || target.includes('#')) {
-    throw new UsageError('the target is percent-encoded and has no fragment, as it stands in the request')
-  }
 }
