@@ -78,11 +78,13 @@ export function createAudit(
   }
 }
 
-function describePrincipal(principal: Principal | undefined): Record<string, string | null> {
+function describePrincipal(principal: Principal | undefined): Record<string, string | boolean | null> {
   return {
     principal: principal?.slurmUser ?? null,
     credential: principal?.method ?? null,
     token_id: principal?.method === 'token' ? principal.tokenId : null,
+    // Whose writes MUNGE_REQUIRE_BINDING would refuse.
+    ...(principal?.method === 'munge' && { is_bound: principal.boundDigest !== null }),
   }
 }
 

@@ -59,7 +59,9 @@ async function authenticateMunge(
   if ('kind' in identity) return identity
   if (isDeniedUser(options.deniedUsers, identity.user)) return refuse('munge_user_denied')
   const isFirst = await options.replays.claim(identity.credentialDigest, identity.expiresAt)
-  return isFirst ? { method: 'munge', slurmUser: identity.user, uid: identity.uid } : refuse('munge_replayed')
+  if (!isFirst) return refuse('munge_replayed')
+  const { user, uid, boundDigest } = identity
+  return { method: 'munge', slurmUser: user, uid, boundDigest }
 }
 
 async function authenticateToken(

@@ -64,6 +64,9 @@ export const OPENAPI_MAX_BYTES = 16 * 1024 * 1024
 /** The answer to our own look at one job before a write: some 5,500 array tasks of 24.11 at 6 KB each (measured). */
 export const JOB_CHECK_MAX_BYTES = 32 * 1024 * 1024
 
+/** The most that `REQUEST_BODY_MAX_BYTES` may be. */
+export const BODY_LARGEST_BYTES = 50 * 1024 * 1024
+
 /** How long the versions learnt from slurmrestd are used before they are asked for again. */
 export const VERSIONS_FRESH_MILLISECONDS = 5 * 60_000
 

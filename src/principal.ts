@@ -22,6 +22,8 @@ export interface MungePrincipal {
   readonly method: 'munge'
   readonly slurmUser: string
   readonly uid: number
+  /** Of the one request the credential was made for; null: for any. Compared before anything else is decided. */
+  readonly boundDigest: string | null
 }
 
 /** An API token: acts as its Slurm user, within its scopes and account. */

@@ -30,6 +30,10 @@ const diagnose: Command = async (args, context) => await (await import('./doctor
 const explainRequest: Command = async (args, context) =>
   await (await import('./explain.ts')).explainRequest(args, context)
 
+/** Likewise. */
+const printMungeHeader: Command = async (args, context) =>
+  await (await import('./munge-header.ts')).printMungeHeader(args, context)
+
 /** @param args what follows the program's name. */
 export async function runCli(args: readonly string[], context: CommandContext): Promise<ExitCode> {
   const [noun = '', verb = ''] = args
@@ -39,6 +43,7 @@ export async function runCli(args: readonly string[], context: CommandContext): 
     return 0
   }
   if (noun === 'explain') return await runCommand(explainRequest, args.slice(1), context)
+  if (noun === 'munge-header') return await runCommand(printMungeHeader, args.slice(1), context)
   if (noun === 'doctor') return await runCommand(diagnose, args.slice(1), context)
   const command = COMMANDS.get(`${noun} ${verb}`)
   if (command === undefined) {

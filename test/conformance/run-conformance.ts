@@ -26,6 +26,7 @@ import { PATH_CASES } from './cases/paths.ts'
 import { QUERY_CASES } from './cases/queries.ts'
 import { REFUSED_CREDENTIAL_CASES } from './cases/refused-credentials.ts'
 import { REFUSED_TOKEN_CASES } from './cases/refused-tokens.ts'
+import { REQUEST_BINDING_CASES } from './cases/request-binding.ts'
 import { SCOPE_CASES } from './cases/scopes.ts'
 import { SUBMISSION_CASES } from './cases/submissions.ts'
 import { TOKEN_FORM_CASES } from './cases/token-forms.ts'
@@ -40,6 +41,7 @@ export const GROUPS: readonly (readonly [name: string, cases: readonly Conforman
   ['MUNGE', MUNGE_CASES],
   ['MUNGE replays', MUNGE_REPLAY_CASES],
   ['MUNGE addresses', MUNGE_ADDRESS_CASES],
+  ['request binding', REQUEST_BINDING_CASES],
   ['order of refusals', ORDER_CASES],
   ['order of refusals during outages', ORDER_OUTAGE_CASES],
   ['versions', VERSION_CASES],

@@ -14,6 +14,7 @@ function setUp() {
   const request: GateRequest = {
     requestId: 'req',
     method: 'POST',
+    target: `/${CANARY}?x=${CANARY}`,
     segments: [CANARY],
     search: `?x=${CANARY}`,
     rawHeaders: [['Authorization', `Bearer ${CANARY}`]],

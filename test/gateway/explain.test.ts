@@ -144,7 +144,7 @@ describe('what explain says is what the gate does', () => {
 })
 
 describe('the whole explanation', () => {
-  const LIMITS = { bodyMaxBytes: 10 }
+  const LIMITS = { bodyMaxBytes: 10, areWritesBound: false }
   const judges = {
     judgeOwnCall: createOwnPathJudge(LIMITS),
     judge: createJudge({

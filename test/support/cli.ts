@@ -10,7 +10,7 @@ export interface CliOptions {
   /** All of it. Default: empty. */
   readonly environment?: Environment
   /** Whole stdin. Default: empty. */
-  readonly input?: string
+  readonly input?: string | Uint8Array
   /** Default: stdout is a pipe. */
   readonly isTerminal?: boolean
   readonly lookUpMilliseconds?: number
@@ -41,7 +41,7 @@ export async function runCli(parameters: readonly string[], options: CliOptions 
     ...(lookUpMilliseconds === undefined ? {} : { lookUpMilliseconds }),
     print: (text) => stdout.push(text),
     note: (line) => stderr.push(line.endsWith('\n') ? line : `${line}\n`),
-    readStdin: () => Promise.resolve(new TextEncoder().encode(input)),
+    readStdin: () => Promise.resolve(new Uint8Array(Buffer.from(input))),
   })
   return { exitCode, stdout: stdout.join(''), stderr: stderr.join('') }
 }

@@ -87,16 +87,23 @@ export class MungeDaemon {
   /**
    * @param uid null: the user the tests run as.
    * @param parameters of `munge`, such as `-n -t 5`.
+   * @param payload what `munge` reads from stdin, where the parameters name none.
    */
-  async makeCredential(parameters: readonly string[], uid: number | null): Promise<string> {
+  async makeCredential(
+    parameters: readonly string[],
+    uid: number | null,
+    payload?: Uint8Array,
+  ): Promise<string> {
     const command = ['munge', `--socket=${this.socketPath}`, ...parameters]
-    const asUser =
-      uid === null || uid === process.getuid?.()
-        ? command
-        : ['setpriv', `--reuid=${String(uid)}`, `--regid=${String(uid)}`, '--clear-groups', ...command]
-    const [program = '', ...rest] = asUser
-    return (await runProgram(program, rest)).trimEnd()
+    const [program = '', ...rest] = asUser(uid, command)
+    return (await runProgram(program, rest, payload === undefined ? {} : { input: payload })).trimEnd()
   }
+}
+
+/** @param uid null: the user the tests run as. @returns the command that runs `command` as that user. */
+export function asUser(uid: number | null, command: readonly string[]): readonly string[] {
+  if (uid === null || uid === process.getuid?.()) return command
+  return ['setpriv', `--reuid=${String(uid)}`, `--regid=${String(uid)}`, '--clear-groups', ...command]
 }
 
 export function buildMungeKey(): Buffer {
