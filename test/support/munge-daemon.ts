@@ -9,32 +9,36 @@ import { Program, runProgram, waitUntil } from './program.ts'
 export interface MungeDaemonOptions {
   /** An own directory; must be reachable by every user credentials are made as. */
   readonly directory: string
-  /** The "host" credentials say they were made on. */
-  readonly originAddress: string
+  /** The "host" credentials say they were made on; null: what munged itself makes of its host's name. */
+  readonly originAddress: string | null
+  /** What the command begins with, to run it on another host. */
+  readonly prefix?: readonly string[]
   readonly key: Uint8Array
 }
 
 export class MungeDaemon {
   readonly socketPath: string
-  readonly #parameters: readonly string[]
+  readonly #command: readonly string[]
   readonly #keyPath: string
   #program: Program | null = null
   #printed: string[] = []
 
-  private constructor({ directory, originAddress, key }: MungeDaemonOptions) {
+  private constructor({ directory, originAddress, prefix = [], key }: MungeDaemonOptions) {
     mkdirSync(directory, { recursive: true })
     chmodSync(directory, 0o755)
     this.socketPath = join(directory, 'munge.socket')
     this.#keyPath = join(directory, 'munge.key')
     writeFileSync(this.#keyPath, key, { mode: 0o600 })
-    this.#parameters = [
+    this.#command = [
+      ...prefix,
+      'munged',
       '--foreground',
       `--key-file=${this.#keyPath}`,
       `--socket=${this.socketPath}`,
       `--pid-file=${join(directory, 'munged.pid')}`,
       `--log-file=${join(directory, 'munged.log')}`,
       `--seed-file=${join(directory, 'munged.seed')}`,
-      `--origin=${originAddress}`,
+      ...(originAddress === null ? [] : [`--origin=${originAddress}`]),
     ]
   }
 
@@ -45,7 +49,8 @@ export class MungeDaemon {
   }
 
   async start(): Promise<void> {
-    const program = new Program('munged', this.#parameters)
+    const [command = '', ...parameters] = this.#command
+    const program = new Program(command, parameters)
     this.#program = program
     await waitUntil('munged answers on its socket', async () => {
       if (!program.isRunning) throw new Error(`munged ended: ${program.stderr}`)
