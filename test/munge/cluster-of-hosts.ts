@@ -62,6 +62,8 @@ const SECRET = Buffer.alloc(32, 9).toString('base64')
 export interface ClusterOfHosts {
   readonly userName: string
   readonly verifier: Program
+  /** The gate's address on the cable to `six`, with the zone that it has there. */
+  readonly linkLocalGate: string
   /** Replaces the map by renaming, as operators are told to. */
   replaceMap(text: string): void
   makeCredential(host: HostName): Promise<string>
@@ -106,6 +108,7 @@ export async function startClusterOfHosts(): Promise<ClusterOfHosts> {
   return {
     userName: USER.name,
     verifier: programs.mappedVerifier,
+    linkLocalGate: `[${hosts.gate.findLinkLocalAddress(hosts.six)}%to-gate]`,
     replaceMap,
     makeCredential: (host) => munges[host].makeCredential(['-n', '-t', '5'], USER.uid),
     send: (from, to, credential, more = {}) => send(hosts[from], HOSTS[from], GATEWAYS[to], credential, more),

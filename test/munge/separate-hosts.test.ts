@@ -81,6 +81,13 @@ describe.skipIf(obstacle !== null)(`separate hosts${obstacle === null ? '' : ` (
     expect(await present({ madeOn, from })).toEqual(WRONG_HOST)
   }) // prettier-ignore
 
+  test('a link-local address, whose zone is the gate’s and not the client’s, is never a host of the map', async () => {
+    for (const to of ['mapped', 'strict'] as const) {
+      const request = { madeOn: 'six', from: 'six', to, gateAddress: cluster.linkLocalGate } as const
+      expect(await present(request)).toEqual(WRONG_HOST)
+    }
+  })
+
   test('hosts behind one address are one host to the gate: each can send what the other made (SECURITY.md)', async () => {
     expect(await present({ madeOn: 'inner1', from: 'inner2' })).toEqual(accepted)
     const credential = await cluster.makeCredential('inner1')

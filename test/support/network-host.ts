@@ -100,11 +100,40 @@ export class NetworkHost {
   /** A cable to another host; over it each host speaks from its own addresses to those of the other. */
   connect(other: NetworkHost, ownAddresses: readonly string[], otherAddresses: readonly string[]): void {
     const [near, far] = [`to-${other.name}`, `to-${this.name}`]
-    this.run('ip', 'link', 'add', 'name', near, 'type', 'veth', 'peer', 'name', far, 'netns', String(other.pid))
+    this.run(
+      'ip',
+      'link',
+      'add',
+      'name',
+      near,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      far,
+      'netns',
+      String(other.pid),
+    )
     this.#plugIn(near, ownAddresses)
     other.#plugIn(far, otherAddresses)
     this.#addRoutes(near, ownAddresses, otherAddresses)
     other.#addRoutes(far, otherAddresses, ownAddresses)
+  }
+
+  /** The address that is good on the cable to `other` only (RFC 4291 section 2.5.6). */
+  findLinkLocalAddress(other: NetworkHost): string {
+    const text = this.run(
+      'ip',
+      '-6',
+      '-oneline',
+      'address',
+      'show',
+      'dev',
+      `to-${other.name}`,
+      'scope',
+      'link',
+    )
+    return /inet6 (fe80:[0-9a-f:]+)/.exec(text)?.[1] ?? ''
   }
 
   #plugIn(device: string, addresses: readonly string[]): void {
