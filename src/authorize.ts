@@ -9,7 +9,7 @@ import { FLAGS_WITHIN_JOB } from './policy/kill-flags.ts'
 import { confineCall, type ConfinedCall } from './document/token-document.ts'
 import type { JobCheck } from './job-check.ts'
 import { readJobId, type Operation } from './operation.ts'
-import { isRestricted, type Principal } from './principal.ts'
+import { isRestricted, PUBLIC_SCOPES, type Principal } from './principal.ts'
 import { isRefusal, refuse, type Refusal } from './refusal.ts'
 
 /** Principal and call, allowed. Built here and nowhere else. */
@@ -61,14 +61,17 @@ export function authorizeOperation(principal: Principal, operation: Operation): 
   const { access, accountsIn } = operation.route
   if (access === 'closed') return refuse('operation_closed')
   if (access !== 'any' && !principal.scopes.has(access)) {
+    const isOutOfReach = isRestricted(principal) && !PUBLIC_SCOPES.some((scope) => scope === access)
+    const hint = isOutOfReach ? 'no token with an account can have it' : 'ask the staff that issued it'
     return refuse('insufficient_scope', {
       scope: access,
-      description: `this API token lacks the scope ${access}; ask the staff that issued it`,
+      description: `this API token lacks the scope ${access}; ${hint}`,
     })
   }
   if (!isRestricted(principal) || accountsIn !== 'anywhere') return null
   return refuse('operation_closed', {
-    description: 'this operation is not open to a token that is restricted to one account',
+    description:
+      'this operation is not open to a token that is restricted to one account; it needs a MUNGE credential or a token without one',
   })
 }
 

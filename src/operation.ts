@@ -5,7 +5,7 @@
 
 import { JOB_ID_MAX, JOB_PART_MAX, PATH_NAME_MAX_CHARACTERS } from './limits.ts'
 import { isRestricted, type Principal } from './principal.ts'
-import { refuse, type Refusal } from './refusal.ts'
+import { refuse, refuseMethod, type Refusal } from './refusal.ts'
 import { ROUTES, type Route } from './policy/route-table.ts'
 
 /** A parsed slurmrestd call: which route, which version, which ids. Its query and body are not read yet. */
@@ -52,18 +52,20 @@ export function findOperation(
   if (routes.length === 0) return refuse('path_unknown')
   const found = routes.find(({ route }) => route.method === method)
   if (found === undefined) {
-    return refuse('method_not_allowed', { allow: routes.map(({ route }) => route.method) })
+    return refuseMethod(routes.map(({ route }) => route.method))
   }
-  // A token bound to one account names whole jobs only, never a task or component.
-  const ids = readIds(found, rest, isRestricted(principal))
-  return ids === null ? refuseId(principal) : { kind: 'operation', route: found.route, version, ids }
+  // What a token that is restricted to one account changes are whole jobs, never a task or component.
+  const areWholeJobs = isRestricted(principal) && found.route.effect === 'write'
+  const ids = readIds(found, rest, areWholeJobs)
+  if (ids === null)
+    return areWholeJobs && readIds(found, rest, false) !== null ? refusePart() : refuse('path_id_malformed')
+  return { kind: 'operation', route: found.route, version, ids }
 }
 
-function refuseId(principal: Principal): Refusal {
-  if (!isRestricted(principal)) return refuse('path_id_malformed')
+function refusePart(): Refusal {
   return refuse('path_id_malformed', {
     description:
-      'a token that is restricted to one account names whole jobs, in decimal without leading zeros, no tasks N_T and no components N+C',
+      'a token that is restricted to one account changes whole jobs; single tasks (N_T) and components (N+C) need a MUNGE credential or a token without an account',
   })
 }
 

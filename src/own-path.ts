@@ -6,7 +6,7 @@
 import { announcesBody, readBody, readContentType } from './call.ts'
 import type { JudgedRequest } from './judge.ts'
 import { parseQuestion, type Question } from './question.ts'
-import { refuse, type Refusal } from './refusal.ts'
+import { refuse, refuseMethod, type Refusal } from './refusal.ts'
 
 interface RouteShape {
   readonly method: 'GET' | 'POST'
@@ -55,7 +55,7 @@ export type JudgeOwnCall = (route: OwnRoute, request: JudgedRequest) => Promise<
 
 export function createOwnPathJudge({ bodyMaxBytes }: { readonly bodyMaxBytes: number }): JudgeOwnCall {
   return async function judgeOwnCall(route, request) {
-    if (request.method !== route.method) return refuse('method_not_allowed', { allow: [route.method] })
+    if (request.method !== route.method) return refuseMethod([route.method])
     // Monitors add to public ones what they like; nothing of it is read.
     if (route.access === 'public') return { kind: 'own-call', path: route.path }
     if (route.method === 'GET') {

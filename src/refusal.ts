@@ -17,6 +17,7 @@ interface RuleAnswer {
 }
 
 const MAKE_MUNGE = 'create it with: munge -n -t 5'
+const EMPTY_HEADER = 'curl leaves out a header without a value: is a variable empty?'
 
 /** Rules that refuse a request. */
 export const REFUSALS = {
@@ -35,12 +36,12 @@ export const REFUSALS = {
   credential_missing: {
     status: 401,
     number: 20100,
-    description: `no credential; send "Authorization: MUNGE <credential>" (${MAKE_MUNGE}) or "Authorization: Bearer <API token>"`,
+    description: `no credential; send "Authorization: MUNGE <credential>" (${MAKE_MUNGE}) or "Authorization: Bearer <API token>" (${EMPTY_HEADER})`,
   },
   credential_scheme_unknown: {
     status: 401,
     number: 20101,
-    description: 'unknown Authorization scheme; use MUNGE or Bearer',
+    description: 'unknown Authorization scheme; write MUNGE or Bearer, a space, and the credential',
   },
   credential_empty: {
     status: 401,
@@ -57,7 +58,7 @@ export const REFUSALS = {
   user_name_alone: {
     status: 401,
     number: 20104,
-    description: 'X-Slurm-User-Name without X-Slurm-User-Token; send both, or the token alone',
+    description: `X-Slurm-User-Name without X-Slurm-User-Token; send both, or the token alone (${EMPTY_HEADER})`,
   },
   user_name_mismatch: {
     status: 401,
@@ -380,4 +381,12 @@ export class Outage extends Error {
 
 export function findRuleAnswer(rule: Rule): RuleAnswer {
   return rule in REFUSALS ? REFUSALS[rule as RefusalRule] : OUTAGES[rule as OutageRule]
+}
+
+/** @param methods that the path takes. */
+export function refuseMethod(methods: readonly string[]): Refusal {
+  return refuse('method_not_allowed', {
+    allow: methods,
+    description: `this path does not take this method; it takes ${methods.join(', ')}`,
+  })
 }

@@ -83,11 +83,20 @@ export function buildJwtToken(claims: JwtTokenClaims, randomBytes: RandomBytes):
  */
 export function parsePresentedToken(raw: string): ParsedToken | Refusal {
   if (raw.length > PRESENTED_LENGTH_MAX) return refuse('token_malformed')
+  // As `scontrol token` prints it.
+  if (raw.startsWith('SLURM_JWT=')) return refuse('slurm_token_presented')
+  if (raw.startsWith('MUNGE:')) return refuseMunge()
   if (raw.startsWith(OPAQUE_PREFIX)) return isOpaqueToken(raw) ? accept(raw) : refuse('token_malformed')
   const jwtKind = readJwtKind(raw)
   if (jwtKind === 'slurm') return refuse('slurm_token_presented')
   if (jwtKind === 'ours') return accept(raw)
   return jwtKind === 'none' && isImportableSyntax(raw) ? accept(raw) : refuse('token_malformed')
+}
+
+function refuseMunge(): Refusal {
+  return refuse('token_malformed', {
+    description: 'this is a MUNGE credential; send it as "Authorization: MUNGE <credential>"',
+  })
 }
 
 function accept(raw: string): ParsedToken {

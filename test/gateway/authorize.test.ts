@@ -80,6 +80,14 @@ describe(`every route with every scope (slurm-routes.tsv)`, () => {
     expect(refusal).toMatchObject({ rule: 'insufficient_scope', scope: 'slurm:reconfigure' })
   })
 
+  it('a scope that no token with an account can have is not to be asked for', () => {
+    const reconfigure = requireOperation('GET', '/slurm/v0.0.45/reconfigure')
+    const describeFor = (account: string | null) =>
+      authorizeOperation(buildToken([], account), reconfigure)?.description
+    expect(describeFor(null)).toContain('ask the staff')
+    expect(describeFor('own')).toContain('no token with an account')
+  })
+
   it('what is not a read by its method is not opened by a read scope: GET reconfigure, GET requeue', () => {
     const reader = buildToken(['slurm:read', 'slurmdb:read'])
     for (const path of ['/slurm/v0.0.40/reconfigure', '/slurm/v0.0.45/job/1/requeue']) {

@@ -64,11 +64,19 @@ describe('a job id', () => {
     }
   }) // prettier-ignore
 
-  it.each([['1_2', '1_2'], ['1+1', '1+1'], ['1%2B1', '1+1']])('%s is a task or component for whoever is not bound to an account, and nothing to one who is', (raw, id) => {
+  it.each([['1_2', '1_2'], ['1+1', '1+1'], ['1%2B1', '1+1']])('%s is a task or component for everybody who reads, and no target for the writes of a token with an account', (raw, id) => {
+    const ids = { '{job_id}': id }
     for (const principal of [MUNGE_ALICE, free]) {
-      expect(find('GET', `/slurm/v0.0.42/job/${raw}`, principal)).toMatchObject({ ids: { '{job_id}': id } })
+      expect(find('DELETE', `/slurm/v0.0.42/job/${raw}`, principal)).toMatchObject({ ids })
     }
-    expect(find('GET', `/slurm/v0.0.42/job/${raw}`, bound)).toMatchObject({ rule: 'path_id_malformed' })
+    expect(find('GET', `/slurm/v0.0.42/job/${raw}`, bound)).toMatchObject({ ids })
+    for (const [method, end] of [['POST', ''], ['DELETE', ''], ['GET', '/requeue']] as const) {
+      const refusal = find(method, `/slurm/v0.0.45/job/${raw}${end}`, bound)
+      expect(refusal).toMatchObject({ rule: 'path_id_malformed', description: expect.stringContaining('whole jobs') as string })
+    }
+    const other = find('DELETE', '/slurm/v0.0.42/job/007', bound)
+    expect(other).toMatchObject({ rule: 'path_id_malformed' })
+    expect(other).not.toHaveProperty('description')
   }) // prettier-ignore
 })
 

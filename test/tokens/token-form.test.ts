@@ -143,6 +143,8 @@ describe('Slurm JWTs', () => {
       .setExpirationTime('1h')
       .sign(new Uint8Array(32))
     expect(rule(genuine)).toBe('slurm_token_presented')
+    // As `scontrol token` prints it.
+    expect(rule(`SLURM_JWT=${genuine}`)).toBe('slurm_token_presented')
     expect(rule(compact({ alg: 'RS256', kid: 'k' }, { username: 'alice' }))).toBe('slurm_token_presented')
     expect(rule(compact({ alg: 'none' }, { sun: 'alice' }, ''))).toBe('slurm_token_presented')
     expect(rule(compact({ alg: 'HS256' }, { sun: 'alice', iss: 'slurmgate' }))).toBe('slurm_token_presented')
@@ -185,4 +187,10 @@ describe('imported tokens', () => {
 it('digests with SHA-256 (FIPS 180-4 example)', async () => {
   const hex = Array.from(await digestToken('abc'), (byte) => byte.toString(16).padStart(2, '0')).join('')
   expect(hex).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
+})
+
+it('a MUNGE credential in place of a token is told how it is sent', () => {
+  const refusal = parsePresentedToken('MUNGE:AwQDAAA=:')
+  expect(refusal).toMatchObject({ rule: 'token_malformed' })
+  expect(refusal).toHaveProperty('description', expect.stringContaining('Authorization: MUNGE'))
 })
