@@ -15,8 +15,10 @@ import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
 import { readKeyFile } from './node/key-file.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
+import { nodeSha256 } from './node/node-sha256.ts'
 import { createNodeRequestReader } from './node/request-reader.ts'
 import { findStopSignal } from './node/stop-signal.ts'
+import { createUndiciPost } from './node/undici-post.ts'
 import { createUndiciUpstream } from './node/undici-upstream.ts'
 
 const EXIT_FAILED = 1
@@ -110,6 +112,8 @@ function buildVerifier({ munge }: GatewaySettings, log: Log): MungeVerifier | nu
     url: munge.url,
     keys: munge.keys,
     fetch,
+    post: createUndiciPost(munge.url),
+    sha256: nodeSha256,
     clock: now,
     randomBytes: randomUint8Array,
   })

@@ -7,6 +7,7 @@ import { parseVerifierSettings, type VerifierSettings } from '../src/munge/verif
 import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
+import { nodeSha256 } from './node/node-sha256.ts'
 import { findStopSignal } from './node/stop-signal.ts'
 
 const EXIT_CONFIGURATION = 2
@@ -28,7 +29,7 @@ export async function runVerifier(env: Environment): Promise<void> {
   }
   const log = createJsonLog({ level: settings.logLevel, clock: Date.now })
   const service = createVerifierService({
-    end: createVerifierEnd({ keys: settings.keys, clock: Date.now }),
+    end: createVerifierEnd({ keys: settings.keys, clock: Date.now, sha256: nodeSha256 }),
     verifier: createLocalVerifier({ policy: settings.policy, clock: Date.now, log }),
     clock: Date.now,
     log,

@@ -6,6 +6,7 @@ import { createMungeVerifier } from '../../src/munge/verify-credential.ts'
 import type { Clock, Log, MungeVerifier } from '../../src/ports.ts'
 import { createMungedSocket } from './munged-socket.ts'
 import { createNameService } from './name-service.ts'
+import { nodeSha256 } from './node-sha256.ts'
 
 /** Opens nothing yet: a munged that is not there is an outage of each call. */
 export function createLocalVerifier(parts: { policy: MungePolicy; clock: Clock; log: Log }): MungeVerifier {
@@ -14,5 +15,6 @@ export function createLocalVerifier(parts: { policy: MungePolicy; clock: Clock; 
     findUserName: createNameService({ clock: parts.clock }),
     policy: parts.policy,
     log: parts.log,
+    sha256: nodeSha256,
   })
 }

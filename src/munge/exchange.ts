@@ -15,7 +15,7 @@ import {
   type Claims,
   type Disbelief,
 } from './exchange-signature.ts'
-import { hashTextToHex } from './sha256.ts'
+import { webSha256, type Sha256 } from './sha256.ts'
 import { parseVerdict, writeVerdict, type Verdict } from './verdict.ts'
 
 export type ExchangeKeys = readonly Uint8Array<ArrayBuffer>[]
@@ -57,17 +57,21 @@ export interface VerifierEnd {
 const NONCE_BYTES = 16
 const HOST_ADDRESSES_MAX = 64
 
-export function createGatewayEnd(parts: {
-  keys: ExchangeKeys
-  clock: Clock
-  randomBytes: RandomBytes
-}): GatewayEnd {
-  const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock)
-  const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock)
+interface EndParts {
+  readonly keys: ExchangeKeys
+  readonly clock: Clock
+  /** Default: WebCrypto. */
+  readonly sha256?: Sha256
+}
+
+export function createGatewayEnd(parts: EndParts & { readonly randomBytes: RandomBytes }): GatewayEnd {
+  const { sha256 = webSha256 } = parts
+  const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock, sha256)
+  const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock, sha256)
   return {
     async signRequest(credential, client) {
       const nonce = encodeBase64(parts.randomBytes(NONCE_BYTES))
-      const digest = credential === null ? null : await hashTextToHex(credential)
+      const digest = credential === null ? null : await sha256.hashToHex(credential)
       const claims = { nonce, credential: digest, client: client === null ? null : boundClient(client) }
       return { nonce, jws: await requests.sign(claims) }
     },
@@ -76,27 +80,28 @@ export function createGatewayEnd(parts: {
       if ('disbelief' in opened) return { kind: 'disbelieved', reason: opened.disbelief }
       const { claims } = opened
       const isBound =
-        claims['nonce'] === pending.nonce && claims['request'] === (await hashTextToHex(pending.jws))
+        claims['nonce'] === pending.nonce && claims['request'] === (await sha256.hashToHex(pending.jws))
       if (!isBound) return { kind: 'disbelieved', reason: 'binding' }
       return parseVerdict(claims) ?? { kind: 'disbelieved', reason: 'verdict' }
     },
   }
 }
 
-export function createVerifierEnd(parts: { keys: ExchangeKeys; clock: Clock }): VerifierEnd {
-  const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock)
-  const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock)
+export function createVerifierEnd(parts: EndParts): VerifierEnd {
+  const { sha256 = webSha256 } = parts
+  const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock, sha256)
+  const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock, sha256)
   return {
     async openRequest(jws, credential) {
       const opened = await requests.open(jws)
       if ('disbelief' in opened) return { kind: 'disbelieved', reason: opened.disbelief }
-      const digest = credential === null ? null : await hashTextToHex(credential)
+      const digest = credential === null ? null : await sha256.hashToHex(credential)
       if (opened.claims['credential'] !== digest) return { kind: 'disbelieved', reason: 'binding' }
       return parseRequest(jws, opened.claims, credential !== null) ?? { kind: 'disbelieved', reason: 'form' }
     },
     async signAnswer(request, verdict) {
       const { nonce } = request
-      return answers.sign({ ...writeVerdict(verdict), nonce, request: await hashTextToHex(request.jws) })
+      return answers.sign({ ...writeVerdict(verdict), nonce, request: await sha256.hashToHex(request.jws) })
     },
   }
 }

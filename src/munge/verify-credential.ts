@@ -11,6 +11,7 @@ import type { DecodeAnswer } from './frame.ts'
 import { isFromOrigin, type HostBinding } from './host-binding.ts'
 import type { Munged } from './munged-client.ts'
 import { judgeErrorNumber } from './munged-error.ts'
+import type { Sha256 } from './sha256.ts'
 
 export interface CredentialPolicy {
   /** A credential that lives longer is refused: it could be used again after munged forgot it. */
@@ -31,6 +32,8 @@ export interface MungeVerifierParts {
   readonly findUserName: FindUserName
   readonly policy: CredentialPolicy
   readonly log: Log
+  /** Default: WebCrypto. */
+  readonly sha256?: Sha256
 }
 
 /** What is known of a credential so far, for the log. */
@@ -64,12 +67,12 @@ export function createMungeVerifier(parts: MungeVerifierParts): MungeVerifier {
 }
 
 async function judge(
-  { munged, findUserName, policy }: MungeVerifierParts,
+  { munged, findUserName, policy, sha256 }: MungeVerifierParts,
   raw: string,
   client: ClientAddress,
   evidence: Evidence,
 ): Promise<MungeIdentity | Refusal> {
-  const credential = await parseCredentialString(raw)
+  const credential = await parseCredentialString(raw, sha256)
   if (credential === null) return refuse('munge_malformed')
   evidence.digest = credential.digest
 

@@ -5,6 +5,8 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, ftruncateSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { nodeSha256 } from '../../functions/node/node-sha256.ts'
+import { createUndiciPost } from '../../functions/node/undici-post.ts'
 import { createAuthenticator, type Authenticate } from '../../src/authenticate.ts'
 import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
 import type { ReplayGuard, TokenStore } from '../../src/ports.ts'
@@ -51,6 +53,8 @@ export class VerifierUnderLoad {
       url: this.#url,
       keys: [Uint8Array.from(Buffer.from(this.#key, 'base64'))],
       fetch,
+      post: createUndiciPost(this.#url),
+      sha256: nodeSha256,
       clock: Date.now,
       randomBytes,
     })
