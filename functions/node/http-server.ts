@@ -9,6 +9,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import type { Hono } from 'hono'
 import type { Listener, TlsFiles } from '../../src/listener-settings.ts'
 import { readKeyFile } from './key-file.ts'
+import type { TakeRequest } from './short-post.ts'
 import { writeAnswer } from './write-answer.ts'
 
 export interface Tls {
@@ -47,10 +48,12 @@ function readCertificate(path: string): Buffer | null {
   }
 }
 
+/** @param takeFirst is shown each request before the app. */
 export function createHttpServer(
   app: Hono,
   address: Listener | { readonly unixPath: string },
   tls: Tls | null,
+  takeFirst: TakeRequest = () => false,
 ): HttpServer {
   const limits = {
     maxHeaderSize: HEAD_MAX_BYTES,
@@ -67,6 +70,7 @@ export function createHttpServer(
   )
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     incoming.url = readOriginForm(incoming.url ?? '/')
+    if (takeFirst(incoming, outgoing)) return
     void answer(incoming, outgoing)
   }
   const server =

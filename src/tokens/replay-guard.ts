@@ -84,42 +84,65 @@ async function removeOldRows(db: Database): Promise<void> {
 }
 
 export interface LocalReplayGuardOptions {
-  /** Digests remembered at most. Default 100,000: about 1,500 credentials each second for their 65 s. */
+  /** Digests remembered at most. Default 500,000: some 7,500 credentials each second for their 65 s. */
   readonly entriesMax?: number
+}
+
+/** Digests are forgotten together with those claimed within so many seconds: one by one would cost each claim more. */
+const GENERATION_SECONDS = 8
+
+interface Generation {
+  readonly openedAt: number
+  readonly digests: Set<string>
+  /** Of all its digests the latest; Unix seconds. */
+  keepUntil: number
 }
 
 /** A guard within one process: a promise that this gate's verifier is the only one. */
 export function createLocalReplayGuard(clock: Clock, options: LocalReplayGuardOptions = {}): ReplayGuard {
-  const entriesMax = options.entriesMax ?? 100_000
-  const keepUntilSeconds = new Map<string, number>()
+  const entriesMax = options.entriesMax ?? 500_000
+  let generations: readonly Generation[] = []
 
-  const removeOld = (nowSeconds: number): void => {
-    for (const [digest, keepUntil] of keepUntilSeconds) {
-      if (keepUntil < nowSeconds) keepUntilSeconds.delete(digest)
+  const findGeneration = (now: number): Generation => {
+    if (generations.some(({ keepUntil }) => keepUntil < now)) {
+      generations = generations.filter(({ keepUntil }) => keepUntil >= now)
     }
+    const last = generations.at(-1)
+    if (last !== undefined && Math.abs(now - last.openedAt) < GENERATION_SECONDS) return last
+    const opened = { openedAt: now, digests: new Set<string>(), keepUntil: now }
+    generations = [...generations, opened]
+    return opened
   }
 
   return {
     claim(credentialDigest, expiresAt) {
-      parseDigest(credentialDigest)
-      if (keepUntilSeconds.has(credentialDigest)) return Promise.resolve(false)
-      const nowSeconds = clock() / 1000
-      if (keepUntilSeconds.size >= entriesMax) removeOld(nowSeconds)
-      if (keepUntilSeconds.size >= entriesMax) {
+      requireDigest(credentialDigest)
+      if (generations.some(({ digests }) => digests.has(credentialDigest))) return Promise.resolve(false)
+      const now = clock() / 1000
+      const generation = findGeneration(now)
+      if (generations.reduce((count, { digests }) => count + digests.size, 0) >= entriesMax) {
         return Promise.reject(
           new Outage('replay_guard_unavailable', `${entriesMax} credentials are remembered`),
         )
       }
-      keepUntilSeconds.set(credentialDigest, Math.max(expiresAt, nowSeconds) + KEEP_LONGER_SECONDS)
+      generation.digests.add(credentialDigest)
+      generation.keepUntil = Math.max(generation.keepUntil, Math.max(expiresAt, now) + KEEP_LONGER_SECONDS)
       return Promise.resolve(true)
     },
   }
 }
 
 /** @throws TypeError: a bug of the caller, not a refusal. */
-function parseDigest(hex: string): Uint8Array {
+function requireDigest(hex: string): void {
   if (!DIGEST_HEX.test(hex)) throw new TypeError('a credential digest is 64 lower-case hexadecimal digits')
-  return Uint8Array.from({ length: 32 }, (_, index) =>
-    Number.parseInt(hex.slice(2 * index, 2 * index + 2), 16),
-  )
+}
+
+/** @throws TypeError */
+function parseDigest(hex: string): Uint8Array {
+  requireDigest(hex)
+  const bytes = new Uint8Array(32)
+  for (let index = 0; index < 32; index += 1) {
+    bytes[index] = Number.parseInt(hex.slice(2 * index, 2 * index + 2), 16)
+  }
+  return bytes
 }

@@ -149,4 +149,18 @@ describe('the guard in one process', () => {
     now = 1_066_000
     expect(await guard.claim(newDigest(), 1_071)).toBe(true)
   })
+
+  it('keeps every digest for its time and forgets it soon after, whatever came between', async () => {
+    let now = 1_000_000
+    const guard = createLocalReplayGuard(() => now, { entriesMax: 80 })
+    const claimed: { digest: string; at: number }[] = []
+    for (; now < 1_300_000; now += 1_000) {
+      const digest = newDigest()
+      expect(await guard.claim(digest, now / 1000 + 5)).toBe(true)
+      claimed.push({ digest, at: now })
+      for (const kept of claimed.filter(({ at }) => now - at <= 65_000)) {
+        expect(await guard.claim(kept.digest, now / 1000 + 5)).toBe(false)
+      }
+    }
+  })
 })
