@@ -102,7 +102,7 @@ async function isSchemaFit(db: Database, log: Log): Promise<boolean> {
 function buildReplayGuard(settings: GatewaySettings, db: Database, log: Log): ReplayGuard {
   return settings.replayGuard === 'local'
     ? createLocalReplayGuard(now)
-    : createPostgresReplayGuard(db, { clock: now, log })
+    : createPostgresReplayGuard(db, { clock: now, log, maySharePromises: true })
 }
 
 function buildVerifier({ munge }: GatewaySettings, log: Log): MungeVerifier | null {

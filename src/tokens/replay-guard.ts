@@ -8,6 +8,7 @@ import type { Clock, Log, ReplayGuard } from '../ports.ts'
 import { Outage } from '../refusal.ts'
 import { describeDatabaseError } from './database-error.ts'
 import type { Database } from './database.ts'
+import { gather } from './gather.ts'
 import { mungeReplays } from './schema.ts'
 
 /** How long a digest is kept after the credential's own end: clocks differ. */
@@ -15,6 +16,9 @@ const KEEP_LONGER_SECONDS = 60
 const CLEANUP_INTERVAL_MILLISECONDS = 60_000
 /** A cleanup never holds locks for long. */
 const CLEANUP_ROWS_MAX = 5_000
+/** A claim waits for one insert at most before its own: these bound how long. */
+const CLAIMS_PER_INSERT_MAX = 128
+const INSERTS_MAX = 4
 const DIGEST_HEX = /^[0-9a-f]{64}$/
 
 /** When old rows were last removed. Plain data: on Workers it may outlive the request that owns the database. */
@@ -28,13 +32,15 @@ export interface PostgresReplayGuardOptions {
   readonly log: Log
   /** Default: a new one, right where the guard lives as long as the process. */
   readonly schedule?: CleanupSchedule
+  /** Whether claims that come together may share one statement: not on workerd. Default false. */
+  readonly maySharePromises?: boolean
   /** Takes work that may end after the answer was sent: `waitUntil` on Workers. Default: just let it run. */
   readonly defer?: (work: Promise<void>) => void
 }
 
 /** One guard for all gates that share a database. */
 export function createPostgresReplayGuard(db: Database, options: PostgresReplayGuardOptions): ReplayGuard {
-  const { clock, log, defer } = options
+  const { clock, log, defer, maySharePromises = false } = options
   const schedule = options.schedule ?? { lastStartedAt: Number.NEGATIVE_INFINITY }
 
   const startCleanup = (): void => {
@@ -46,27 +52,45 @@ export function createPostgresReplayGuard(db: Database, options: PostgresReplayG
     defer?.(work)
   }
 
+  const insertOne = gather((claims: readonly Claim[]) => insertClaims(db, claims), {
+    itemsMax: maySharePromises ? CLAIMS_PER_INSERT_MAX : 1,
+    runsMax: maySharePromises ? INSERTS_MAX : Number.POSITIVE_INFINITY,
+  })
+
   return {
     async claim(credentialDigest, expiresAt) {
-      const isFirst = await insertDigest(db, parseDigest(credentialDigest), expiresAt)
+      requireDigest(credentialDigest)
+      const isFirst = await insertOne({ credentialDigest, expiresAt })
       startCleanup()
       return isFirst
     },
   }
 }
 
-/** Atomic by the primary key: of concurrent inserts of one digest, one returns a row. */
-async function insertDigest(db: Database, digest: Uint8Array, expiresAt: number): Promise<boolean> {
-  const keepUntil = sql`greatest(to_timestamp(${expiresAt}::double precision), now()) + ${KEEP_LONGER_SECONDS}::int * interval '1 second'`
+interface Claim {
+  readonly credentialDigest: string
+  readonly expiresAt: number
+}
+
+/**
+ * Atomic by the primary key: of concurrent inserts of one digest, one returns a row. One digest twice in here: the first.
+ * Sorted, so that two gates that insert the same digests never wait for each other in a circle (deadlock).
+ */
+async function insertClaims(db: Database, claims: readonly Claim[]): Promise<readonly boolean[]> {
+  const digests = [...new Set(claims.map(({ credentialDigest }) => credentialDigest))].sort()
+  const lives = new Map(claims.map(({ credentialDigest, expiresAt }) => [credentialDigest, expiresAt]))
+  const rows = JSON.stringify(digests.map((digest) => ({ digest, expires_at: lives.get(digest) })))
+  const keepUntil = sql`greatest(to_timestamp(claim.expires_at), now()) + ${KEEP_LONGER_SECONDS}::int * interval '1 second'`
+  const statement = sql`
+    insert into ${mungeReplays} (credential_digest, keep_until)
+    select decode(claim.digest, 'hex'), ${keepUntil}
+    from json_to_recordset(${rows}::text::json) as claim(digest text, expires_at double precision)
+    on conflict do nothing
+    returning encode(credential_digest, 'hex') as digest`
   try {
-    const rows = await db.query((drizzle) =>
-      drizzle
-        .insert(mungeReplays)
-        .values({ credentialDigest: digest, keepUntil })
-        .onConflictDoNothing()
-        .returning({ isFirst: sql`true` }),
-    )
-    return rows.length === 1
+    const inserted = await db.query((drizzle) => drizzle.execute<{ digest: string }>(statement))
+    const unclaimed = new Set(inserted.map(({ digest }) => digest))
+    return claims.map(({ credentialDigest }) => unclaimed.delete(credentialDigest))
   } catch (error) {
     throw new Outage('replay_guard_unavailable', describeDatabaseError(error))
   }
@@ -135,14 +159,4 @@ export function createLocalReplayGuard(clock: Clock, options: LocalReplayGuardOp
 /** @throws TypeError: a bug of the caller, not a refusal. */
 function requireDigest(hex: string): void {
   if (!DIGEST_HEX.test(hex)) throw new TypeError('a credential digest is 64 lower-case hexadecimal digits')
-}
-
-/** @throws TypeError */
-function parseDigest(hex: string): Uint8Array {
-  requireDigest(hex)
-  const bytes = new Uint8Array(32)
-  for (let index = 0; index < 32; index += 1) {
-    bytes[index] = Number.parseInt(hex.slice(2 * index, 2 * index + 2), 16)
-  }
-  return bytes
 }

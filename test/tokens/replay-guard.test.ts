@@ -32,12 +32,15 @@ afterAll(async () => {
   await stopOwnPostgres()
 })
 
-function openGuard(options: { clock?: () => number; url?: string; log?: Log } = {}) {
+function openGuard(
+  options: { clock?: () => number; url?: string; log?: Log; maySharePromises?: boolean } = {},
+) {
   const { db, close } = openDatabase(options.url ?? store.url)
   closers.push(close)
   return createPostgresReplayGuard(db, {
     clock: options.clock ?? Date.now,
     log: options.log ?? new MemoryLog(),
+    maySharePromises: options.maySharePromises ?? true,
   })
 }
 
