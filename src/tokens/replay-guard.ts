@@ -14,8 +14,9 @@ import { mungeReplays } from './schema.ts'
 /** How long a digest is kept after the credential's own end: clocks differ. */
 const KEEP_LONGER_SECONDS = 60
 const CLEANUP_INTERVAL_MILLISECONDS = 60_000
-/** A cleanup never holds locks for long. */
+/** A portion never holds locks for long; all of them keep up with 5,000 credentials a second. */
 const CLEANUP_ROWS_MAX = 5_000
+const CLEANUP_PORTIONS_MAX = 60
 /** A claim waits for one insert at most before its own: these bound how long. */
 const CLAIMS_PER_INSERT_MAX = 128
 const INSERTS_MAX = 4
@@ -96,15 +97,23 @@ async function insertClaims(db: Database, claims: readonly Claim[]): Promise<rea
   }
 }
 
+/** In portions, each a transaction of its own; rows that somebody else removes at the moment are left to him. */
 async function removeOldRows(db: Database): Promise<void> {
-  await db.query((drizzle) => {
-    const old = drizzle
-      .select({ credentialDigest: mungeReplays.credentialDigest })
-      .from(mungeReplays)
-      .where(lt(mungeReplays.keepUntil, sql`now()`))
-      .limit(CLEANUP_ROWS_MAX)
-    return drizzle.delete(mungeReplays).where(inArray(mungeReplays.credentialDigest, old))
-  })
+  for (let portion = 0; portion < CLEANUP_PORTIONS_MAX; portion += 1) {
+    const removed = await db.query((drizzle) => {
+      const old = drizzle
+        .select({ credentialDigest: mungeReplays.credentialDigest })
+        .from(mungeReplays)
+        .where(lt(mungeReplays.keepUntil, sql`now()`))
+        .limit(CLEANUP_ROWS_MAX)
+        .for('update', { skipLocked: true })
+      return drizzle
+        .delete(mungeReplays)
+        .where(inArray(mungeReplays.credentialDigest, old))
+        .returning({ isRemoved: sql`true` })
+    })
+    if (removed.length < CLEANUP_ROWS_MAX) return
+  }
 }
 
 export interface LocalReplayGuardOptions {
