@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { buildGateway } from '../src/build-gateway.ts'
+import { createClockAlarm } from '../src/clock-alarm.ts'
 import type { Environment } from '../src/environment.ts'
 import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
 import type { Clock, Log, MungeVerifier, ReplayGuard } from '../src/ports.ts'
@@ -114,6 +115,7 @@ function buildVerifier({ munge }: GatewaySettings, log: Log): MungeVerifier | nu
     fetch,
     post: createUndiciPost(munge.url),
     sha256: nodeSha256,
+    watchClock: createClockAlarm({ clock: now, log }),
     clock: now,
     randomBytes: randomUint8Array,
   })

@@ -66,3 +66,6 @@ export const ANSWER_TIME_LIMITS = 2
 
 /** What `Retry-After` says with a 503. */
 export const RETRY_AFTER_SECONDS = 2
+
+/** Clocks that differ by more than this are alarmed. Credentials live 5 s. */
+export const CLOCK_SKEW_MAX_SECONDS = 2

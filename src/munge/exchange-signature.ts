@@ -33,7 +33,10 @@ export type Claims = Readonly<Record<string, unknown>>
 /** Why a message was not believed: for the operator's log. */
 export type Disbelief = 'signature' | 'audience' | 'clock' | 'form'
 
-export type Opened = { readonly claims: Claims } | { readonly disbelief: Disbelief }
+export type Opened =
+  | { readonly claims: Claims; readonly issuedAt: number }
+  /** `issuedAt`: of a genuine message whose clock is off. */
+  | { readonly disbelief: Disbelief; readonly issuedAt?: number }
 
 export interface Signer {
   /** @returns a compact JWS by the first key; `aud` and `iat` are added. */
@@ -75,10 +78,11 @@ export function createSignature(
     if (claims === null) return { disbelief: 'form' }
     if (claims['aud'] !== direction.audience) return { disbelief: 'audience' }
     const iat = claims['iat']
-    if (typeof iat !== 'number' || !(Math.abs(nowSeconds() - iat) <= IAT_TOLERANCE_SECONDS)) {
-      return { disbelief: 'clock' }
+    if (typeof iat !== 'number') return { disbelief: 'clock' }
+    if (!(Math.abs(nowSeconds() - iat) <= IAT_TOLERANCE_SECONDS)) {
+      return { disbelief: 'clock', issuedAt: iat }
     }
-    return { claims }
+    return { claims, issuedAt: iat }
   }
 
   return { sign, open }

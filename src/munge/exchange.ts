@@ -5,6 +5,7 @@
  */
 
 import { encodeBase64 } from '../base64.ts'
+import type { WatchClock } from '../clock-alarm.ts'
 import { parseAddress } from '../ip-address.ts'
 import type { ClientAddress, Clock, RandomBytes } from '../ports.ts'
 import {
@@ -24,6 +25,8 @@ export type ExchangeKeys = readonly Uint8Array<ArrayBuffer>[]
 export interface PendingRequest {
   readonly jws: string
   readonly nonce: string
+  /** Unix seconds. */
+  readonly signedAt: number
 }
 
 export interface GatewayEnd {
@@ -64,7 +67,10 @@ interface EndParts {
   readonly sha256?: Sha256
 }
 
-export function createGatewayEnd(parts: EndParts & { readonly randomBytes: RandomBytes }): GatewayEnd {
+/** @param parts.watchClock told of the verifier's clock with each answer by a key. */
+export function createGatewayEnd(
+  parts: EndParts & { readonly randomBytes: RandomBytes; readonly watchClock?: WatchClock },
+): GatewayEnd {
   const { sha256 = webSha256 } = parts
   const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock, sha256)
   const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock, sha256)
@@ -73,10 +79,14 @@ export function createGatewayEnd(parts: EndParts & { readonly randomBytes: Rando
       const nonce = encodeBase64(parts.randomBytes(NONCE_BYTES))
       const digest = credential === null ? null : await sha256.hashToHex(credential)
       const claims = { nonce, credential: digest, client: client === null ? null : boundClient(client) }
-      return { nonce, jws: await requests.sign(claims) }
+      return { nonce, signedAt: parts.clock() / 1000, jws: await requests.sign(claims) }
     },
     async openAnswer(answer, pending) {
       const opened = await answers.open(answer)
+      if (opened.issuedAt !== undefined) {
+        const [askedAt, answeredAt] = [pending.signedAt, parts.clock() / 1000]
+        parts.watchClock?.('verifier', { askedAt, answeredAt, told: opened.issuedAt, precisionSeconds: 1 })
+      }
       if ('disbelief' in opened) return { kind: 'disbelieved', reason: opened.disbelief }
       const { claims } = opened
       const isBound =

@@ -4,6 +4,7 @@
  */
 
 import { readAll } from '../byte-stream.ts'
+import type { WatchClock } from '../clock-alarm.ts'
 import type { ClientAddress, Clock, MungeIdentity, MungeVerifier, RandomBytes } from '../ports.ts'
 import { Outage, refuse, type Refusal } from '../refusal.ts'
 import { parseCredentialString } from './credential-string.ts'
@@ -36,6 +37,8 @@ export interface RemoteVerifierParts {
   readonly randomBytes: RandomBytes
   /** Default: WebCrypto. */
   readonly sha256?: Sha256
+  /** Told of the verifier's clock with each answer. */
+  readonly watchClock?: WatchClock
   /** Until the answer has arrived whole. Default 5,000. */
   readonly timeoutMilliseconds?: number
 }

@@ -4,6 +4,7 @@
  */
 
 import { inArray, lt, sql } from 'drizzle-orm'
+import { createClockAlarm, type WatchClock } from '../clock-alarm.ts'
 import type { Clock, Log, ReplayGuard } from '../ports.ts'
 import { Outage } from '../refusal.ts'
 import { describeDatabaseError } from './database-error.ts'
@@ -53,7 +54,8 @@ export function createPostgresReplayGuard(db: Database, options: PostgresReplayG
     defer?.(work)
   }
 
-  const insertOne = gather((claims: readonly Claim[]) => insertClaims(db, claims), {
+  const watchClock = createClockAlarm({ clock, log })
+  const insertOne = gather((claims: readonly Claim[]) => insertClaims(db, claims, { clock, watchClock }), {
     itemsMax: maySharePromises ? CLAIMS_PER_INSERT_MAX : 1,
     runsMax: maySharePromises ? INSERTS_MAX : Number.POSITIVE_INFINITY,
   })
@@ -77,7 +79,11 @@ interface Claim {
  * Atomic by the primary key: of concurrent inserts of one digest, one returns a row. One digest twice in here: the first.
  * Sorted, so that two gates that insert the same digests never wait for each other in a circle (deadlock).
  */
-async function insertClaims(db: Database, claims: readonly Claim[]): Promise<readonly boolean[]> {
+async function insertClaims(
+  db: Database,
+  claims: readonly Claim[],
+  { clock, watchClock }: { readonly clock: Clock; readonly watchClock: WatchClock },
+): Promise<readonly boolean[]> {
   const digests = [...new Set(claims.map(({ credentialDigest }) => credentialDigest))].sort()
   const lives = new Map(claims.map(({ credentialDigest, expiresAt }) => [credentialDigest, expiresAt]))
   const rows = JSON.stringify(digests.map((digest) => ({ digest, expires_at: lives.get(digest) })))
@@ -87,9 +93,14 @@ async function insertClaims(db: Database, claims: readonly Claim[]): Promise<rea
     select decode(claim.digest, 'hex'), ${keepUntil}
     from json_to_recordset(${rows}::text::json) as claim(digest text, expires_at double precision)
     on conflict do nothing
-    returning encode(credential_digest, 'hex') as digest`
+    returning encode(credential_digest, 'hex') as digest, extract(epoch from clock_timestamp())::float8 as told`
   try {
-    const inserted = await db.query((drizzle) => drizzle.execute<{ digest: string }>(statement))
+    const askedAt = clock() / 1000
+    const inserted = await db.query((drizzle) => drizzle.execute<{ digest: string; told: number }>(statement))
+    const told = inserted[0]?.told
+    if (told !== undefined) {
+      watchClock('database', { askedAt, answeredAt: clock() / 1000, told, precisionSeconds: 0 })
+    }
     const unclaimed = new Set(inserted.map(({ digest }) => digest))
     return claims.map(({ credentialDigest }) => unclaimed.delete(credentialDigest))
   } catch (error) {
