@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { buildGateway } from '../src/build-gateway.ts'
+import { createClockAlarm } from '../src/clock-alarm.ts'
 import type { Environment } from '../src/environment.ts'
 import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
 import type { Clock, Log, MungeVerifier, ReplayGuard } from '../src/ports.ts'
@@ -16,8 +17,10 @@ import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
 import { readKeyFile } from './node/key-file.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
+import { nodeSha256 } from './node/node-sha256.ts'
 import { createNodeRequestReader } from './node/request-reader.ts'
 import { findStopSignal } from './node/stop-signal.ts'
+import { createUndiciPost } from './node/undici-post.ts'
 import { createUndiciUpstream } from './node/undici-upstream.ts'
 
 const EXIT_FAILED = 1
@@ -104,7 +107,7 @@ async function isSchemaFit(db: Database, log: Log): Promise<boolean> {
 function buildReplayGuard(settings: GatewaySettings, db: Database, log: Log): ReplayGuard {
   return settings.replayGuard === 'local'
     ? createLocalReplayGuard(now)
-    : createPostgresReplayGuard(db, { clock: now, log })
+    : createPostgresReplayGuard(db, { clock: now, log, maySharePromises: true })
 }
 
 function buildVerifier(
@@ -118,6 +121,9 @@ function buildVerifier(
     url: munge.url,
     keys: munge.keys,
     fetch,
+    post: createUndiciPost(munge.url),
+    sha256: nodeSha256,
+    watchClock: createClockAlarm({ clock: now, log }),
     clock: now,
     randomBytes: randomUint8Array,
   })

@@ -1,6 +1,7 @@
 /** The verifier process: on the cluster, beside munged. Reads the environment once; knows no database and no Slurm. */
 
 import type { Environment } from '../src/environment.ts'
+import { createQuestionAnswerer, QUESTION_MAX_BYTES } from '../src/munge/answer-question.ts'
 import { createVerifierEnd } from '../src/munge/exchange.ts'
 import { createVerifierService } from '../src/munge/verifier-service.ts'
 import { parseVerifierSettings, type VerifierSettings } from '../src/munge/verifier-settings.ts'
@@ -8,6 +9,8 @@ import { openHostMap } from './node/host-map-watch.ts'
 import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
+import { nodeSha256 } from './node/node-sha256.ts'
+import { createShortPost } from './node/short-post.ts'
 import { findStopSignal } from './node/stop-signal.ts'
 
 const EXIT_CONFIGURATION = 2
@@ -29,13 +32,20 @@ export async function runVerifier(env: Environment): Promise<void> {
     return
   }
   const log = createJsonLog({ level: settings.logLevel, clock: Date.now })
-  const service = createVerifierService({
-    end: createVerifierEnd({ keys: settings.keys, clock: Date.now }),
+  const parts = {
+    end: createVerifierEnd({ keys: settings.keys, clock: Date.now, sha256: nodeSha256 }),
     verifier: createLocalVerifier({ policy: settings.policy, hostMap, clock: Date.now, log }),
     clock: Date.now,
     log,
+  }
+  const answerer = createQuestionAnswerer(parts)
+  const service = createVerifierService(parts, answerer)
+  const takeQuestions = createShortPost({
+    path: '/verify',
+    bodyMaxBytes: QUESTION_MAX_BYTES,
+    answer: (body) => answerer.answer(body),
   })
-  const server = createHttpServer(service, settings.listener, tls)
+  const server = createHttpServer(service, settings.listener, tls, takeQuestions)
   await server.listen()
   log.write('info', 'verifier_started', describe(settings))
   hostMap?.start(log)

@@ -5,6 +5,7 @@
 
 import { waitUntil } from 'cloudflare:workers'
 import { buildGateway } from '../src/build-gateway.ts'
+import { createClockAlarm } from '../src/clock-alarm.ts'
 import type { RequestReader } from '../src/gate-request.ts'
 import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
 import type { Log, MungeVerifier, RandomBytes } from '../src/ports.ts'
@@ -91,6 +92,7 @@ function buildVerifier({ munge }: GatewaySettings, log: Log): MungeVerifier | nu
       url: munge.url,
       keys: munge.keys,
       fetch: fetchOnce,
+      watchClock: createClockAlarm({ clock: now, log }),
       clock: now,
       randomBytes,
     })

@@ -14,7 +14,9 @@ export function parseCanonicalBase64(text: string): Uint8Array<ArrayBuffer> | nu
     return null
   }
   if (btoa(binary) !== text) return null
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0))
+  const bytes = new Uint8Array(binary.length)
+  for (let index = 0; index < binary.length; index += 1) bytes[index] = binary.charCodeAt(index)
+  return bytes
 }
 
 export function encodeBase64(bytes: Uint8Array): string {

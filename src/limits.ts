@@ -105,3 +105,6 @@ export const HOST_MAP_PROBLEMS_TOLD = 20
 
 /** How often the host map is looked at. A change counts once it has stood still for one more look. */
 export const HOST_MAP_LOOK_MILLISECONDS = 1_000
+
+/** Clocks that differ by more than this are alarmed. Credentials live 5 s. */
+export const CLOCK_SKEW_MAX_SECONDS = 2

@@ -26,6 +26,8 @@ interface BadStart {
   readonly environment: Environment
   /** Variables the report has to name, all of them in one start. */
   readonly names: readonly string[]
+  /** What the settings name is read at the start only. */
+  readonly isFoundAtStart?: true
 }
 
 const REMOTE: Environment = {
@@ -203,18 +205,21 @@ const BAD_STARTS: readonly BadStart[] = [
   {
     name: 'a host map that is not there',
     program: 'verifier',
+    isFoundAtStart: true,
     environment: { ...VERIFIER, ...MAP },
     names: ['MUNGE_HOST_MAP_FILE'],
   },
   {
     name: 'a host map that is not there',
     program: 'gateway',
+    isFoundAtStart: true,
     environment: { ...GATEWAY, MUNGE_MODE: 'local', ...MAP },
     names: ['MUNGE_HOST_MAP_FILE'],
   },
   {
     name: 'a host map that is something else, its text untold',
     program: 'verifier',
+    isFoundAtStart: true,
     environment: { ...VERIFIER, ...MAP, MUNGE_HOST_MAP_FILE: '/etc/passwd' },
     names: ['MUNGE_HOST_MAP_FILE', 'line 1', 'line 2'],
   },
@@ -250,7 +255,7 @@ function findProblems({ program, environment }: BadStart): readonly string[] {
 }
 
 describe('bad settings', () => {
-  for (const bad of BAD_STARTS) {
+  for (const bad of BAD_STARTS.filter(({ isFoundAtStart }) => isFoundAtStart !== true)) {
     test(`${bad.program}, ${bad.name}: all named, no value [CONTRACT Configuration]`, () => {
       const text = findProblems(bad).join('\n')
       expect(bad.names.filter((name) => !new RegExp(`\\b${name}\\b`).test(text))).toEqual([])
@@ -264,12 +269,33 @@ describe('a bad start', () => {
   for (const bad of BAD_STARTS.filter(({ name }) => STARTED_NAMES.includes(name))) {
     const { program, name, environment } = bad
     test(`${program}, ${name}: exit code 2, and on stderr the problems alone [CONTRACT Configuration]`, async () => {
-      const started = new Program(process.execPath, [CLI_PATH, program], { environment })
-      const timer = setTimeout(() => void started.stop('SIGKILL'), TIME_LIMIT_MILLISECONDS)
-      const code = await started.exit
-      clearTimeout(timer)
+      const { started, code } = await runToItsEnd(program, environment)
       const stderr = findProblems(bad).map((problem) => `slurmgate ${program}: ${problem}\n`)
       expect([code, started.stdout, started.stderr]).toEqual([2, '', stderr.join('')])
     })
   }
 })
+
+describe('a file that is read at the start', () => {
+  for (const { program, name, environment, names } of BAD_STARTS.filter(
+    ({ isFoundAtStart }) => isFoundAtStart === true,
+  )) {
+    test(`${program}, ${name}: exit code 2, named, no value [CONTRACT Configuration]`, async () => {
+      const { started, code } = await runToItsEnd(program, environment)
+      expect([code, started.stdout]).toEqual([2, ''])
+      expect(names.filter((word) => !new RegExp(`\\b${word}\\b`).test(started.stderr))).toEqual([])
+      for (const secret of ['canary', 'root:', GOOD_KEY]) expect(started.stderr).not.toContain(secret)
+    })
+  }
+})
+
+async function runToItsEnd(
+  program: string,
+  environment: Environment,
+): Promise<{ started: Program; code: number | null }> {
+  const started = new Program(process.execPath, [CLI_PATH, program], { environment })
+  const timer = setTimeout(() => void started.stop('SIGKILL'), TIME_LIMIT_MILLISECONDS)
+  const code = await started.exit
+  clearTimeout(timer)
+  return { started, code }
+}

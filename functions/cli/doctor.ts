@@ -1,8 +1,10 @@
 /** `slurmgate doctor`: one line for each dependency, after a real round trip with the gateway's own settings. */
 
 import { sql } from 'drizzle-orm'
+import { createClockAlarm } from '../../src/clock-alarm.ts'
+import { CLOCK_SKEW_MAX_SECONDS } from '../../src/limits.ts'
 import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
-import type { MungeVerifier } from '../../src/ports.ts'
+import type { Log, MungeVerifier } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
 import { type GatewaySettings, parseGatewaySettings } from '../../src/settings.ts'
 import { describeDatabaseError } from '../../src/tokens/database-error.ts'
@@ -15,8 +17,6 @@ import { createUndiciUpstream } from '../node/undici-upstream.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
 import { formatTable } from './table.ts'
 
-/** Slurm tokens live minutes and MUNGE credentials seconds: more than this is felt. */
-const SKEW_SECONDS_MAX = 2
 const UPSTREAM_TIMEOUT_MILLISECONDS = 5_000
 
 interface Finding {
@@ -41,7 +41,8 @@ export const diagnose: Command = async (args, context) => {
 
 async function checkAll(settings: GatewaySettings, context: CommandContext): Promise<readonly Finding[]> {
   const { db, close } = openDatabase(settings.databaseUrl, { max: 2 })
-  const verifier = buildVerifier(settings, context)
+  const skews: string[] = []
+  const verifier = buildVerifier(settings, context, buildSkewLog(skews))
   try {
     return await Promise.all([
       find('token store', async () => {
@@ -52,7 +53,7 @@ async function checkAll(settings: GatewaySettings, context: CommandContext): Pro
       find('slurmrestd', () => askSlurmrestd(settings)),
       verifier === null
         ? { dependency: 'munge', state: 'off', detail: 'MUNGE_MODE' }
-        : find('munge', ask(verifier)),
+        : find('munge', ask(verifier, skews)),
       ...findHostMapFile(settings).map((path) => find('host map', () => readHostMap(path))),
     ])
   } finally {
@@ -79,7 +80,7 @@ async function compareClocks(db: Database, context: CommandContext): Promise<str
   const here = (before + context.clock()) / 2_000
   const skew = Math.round((Number(row?.seconds) - here) * 10) / 10
   const text = `Postgres's clock differs from this host's by ${skew} s`
-  if (!(Math.abs(skew) <= SKEW_SECONDS_MAX)) throw new CommandFailure(text)
+  if (!(Math.abs(skew) <= CLOCK_SKEW_MAX_SECONDS)) throw new CommandFailure(text)
   return text
 }
 
@@ -101,9 +102,10 @@ async function askSlurmrestd(settings: GatewaySettings): Promise<string> {
   }
 }
 
-function ask(verifier: MungeVerifier): Check {
+function ask(verifier: MungeVerifier, skews: readonly string[]): Check {
   return async () => {
     await verifier.check()
+    if (skews.length > 0) throw new CommandFailure(`answers, but ${skews.join(' and ')}`)
     return 'answers'
   }
 }
@@ -119,10 +121,23 @@ function readHostMap(path: string): Promise<string> {
   return Promise.resolve(`${hosts} hosts, ${sharedHosts} of them behind shared addresses`)
 }
 
-function buildVerifier({ munge }: GatewaySettings, context: CommandContext): MungeVerifier | null {
-  const { clock, randomBytes } = context
+/** Collects what the services would alarm, in words. */
+function buildSkewLog(skews: string[]): Log {
+  return {
+    write(_level, event, { clock, seconds }) {
+      if (event === 'clock_skew')
+        skews.push(`the clock of ${String(clock)} differs from this host's by ${String(seconds)} s`)
+    },
+  }
+}
+
+function buildVerifier(
+  { munge }: GatewaySettings,
+  { clock, randomBytes }: CommandContext,
+  log: Log,
+): MungeVerifier | null {
   if (munge.mode === 'off') return null
-  const log = { write: () => undefined }
   if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, hostMap: null, clock, log })
-  return createRemoteVerifier({ url: munge.url, keys: munge.keys, fetch, clock, randomBytes })
+  const watchClock = createClockAlarm({ clock, log })
+  return createRemoteVerifier({ url: munge.url, keys: munge.keys, fetch, clock, randomBytes, watchClock })
 }

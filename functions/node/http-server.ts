@@ -10,6 +10,7 @@ import type { Hono } from 'hono'
 import type { Listener, TlsFiles } from '../../src/listener-settings.ts'
 import { readKeyFile } from './key-file.ts'
 import { rewriteTarget } from './sent-target.ts'
+import type { TakeRequest } from './short-post.ts'
 import { writeAnswer } from './write-answer.ts'
 
 export interface Tls {
@@ -48,10 +49,12 @@ function readCertificate(path: string): Buffer | null {
   }
 }
 
+/** @param takeFirst is shown each request before the app. */
 export function createHttpServer(
   app: Hono,
   address: Listener | { readonly unixPath: string },
   tls: Tls | null,
+  takeFirst: TakeRequest = () => false,
 ): HttpServer {
   const limits = {
     maxHeaderSize: HEAD_MAX_BYTES,
@@ -68,6 +71,7 @@ export function createHttpServer(
   )
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     rewriteTarget(incoming)
+    if (takeFirst(incoming, outgoing)) return
     void answer(incoming, outgoing)
   }
   const server =

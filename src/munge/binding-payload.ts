@@ -3,7 +3,7 @@
  * digest. Made by the command line, read by the verifier, compared by the gateway.
  */
 
-import { hashTextToHex, hashToHex } from './sha256.ts'
+import { webSha256 } from './sha256.ts'
 
 /** A request as it travels. Neither method nor target can hold a line feed (RFC 9112 section 3). */
 export interface RequestInTransit {
@@ -20,7 +20,7 @@ const DIGEST_BYTES = 32
 
 /** @returns SHA-256(METHOD LF target LF lower-hex SHA-256(body)), lower-case hex. Nothing follows the last part. */
 export async function digestRequest({ method, target, body }: RequestInTransit): Promise<string> {
-  return hashTextToHex(`${method}\n${target}\n${await hashToHex(body)}`)
+  return webSha256.hashToHex(`${method}\n${target}\n${await webSha256.hashToHex(body)}`)
 }
 
 /** @param digest of `digestRequest`. */

@@ -5,7 +5,7 @@
 
 import { parseCanonicalBase64 } from '../base64.ts'
 import { CREDENTIAL_MAX_CHARACTERS } from '../limits.ts'
-import { hashToHex } from './sha256.ts'
+import { webSha256, type Sha256 } from './sha256.ts'
 
 export interface MungeCredential {
   /** Exactly `MUNGE:<canonical padded base64>:`. */
@@ -18,10 +18,13 @@ const PREFIX = 'MUNGE:'
 const SUFFIX = ':'
 
 /** @returns null for anything that is not the one canonical spelling of a non-empty credential. */
-export async function parseCredentialString(raw: string): Promise<MungeCredential | null> {
+export async function parseCredentialString(
+  raw: string,
+  sha256: Sha256 = webSha256,
+): Promise<MungeCredential | null> {
   if (raw.length > CREDENTIAL_MAX_CHARACTERS) return null
   if (raw.length <= PREFIX.length + SUFFIX.length) return null
   if (!raw.startsWith(PREFIX) || !raw.endsWith(SUFFIX)) return null
   const bytes = parseCanonicalBase64(raw.slice(PREFIX.length, -SUFFIX.length))
-  return bytes === null ? null : { text: raw, digest: await hashToHex(bytes) }
+  return bytes === null ? null : { text: raw, digest: await sha256.hashToHex(bytes) }
 }

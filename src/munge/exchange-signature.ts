@@ -4,8 +4,9 @@
  * the keys: an end that does not know what the other's words bind (v2: a credential to its request) cannot read them.
  */
 
-import { CompactSign, compactVerify } from 'jose'
 import type { Clock } from '../ports.ts'
+import { buildHeader, decodePayload, findSigned, signJws, type Hmac } from './compact-jws.ts'
+import { webSha256, type Sha256 } from './sha256.ts'
 
 /** What the shared secret is used for; part of the key derivation, the header and the claims. */
 export interface Direction {
@@ -28,14 +29,15 @@ export const TO_GATEWAY: Direction = {
 /** Both clocks are the site's own: a recorded message is stale soon. */
 const IAT_TOLERANCE_SECONDS = 5
 
-type HmacKey = Awaited<ReturnType<typeof crypto.subtle.deriveKey>>
-
 export type Claims = Readonly<Record<string, unknown>>
 
 /** Why a message was not believed: for the operator's log. */
 export type Disbelief = 'signature' | 'audience' | 'clock' | 'form'
 
-export type Opened = { readonly claims: Claims } | { readonly disbelief: Disbelief }
+export type Opened =
+  | { readonly claims: Claims; readonly issuedAt: number }
+  /** `issuedAt`: of a genuine message whose clock is off. */
+  | { readonly disbelief: Disbelief; readonly issuedAt?: number }
 
 export interface Signer {
   /** @returns a compact JWS by the first key; `aud` and `iat` are added. */
@@ -52,69 +54,58 @@ export function createSignature(
   secrets: readonly Uint8Array<ArrayBuffer>[],
   direction: Direction,
   clock: Clock,
+  sha256: Sha256 = webSha256,
 ): Signer & Opener {
   if (secrets.length === 0) throw new TypeError('an exchange needs at least one key')
+  const header = buildHeader(direction.type)
   // The keys are kept, not the promise of them: a Worker may share data between requests, but no pending promise.
-  let derived: readonly HmacKey[] | null = null
-  const readKeys = async (): Promise<readonly HmacKey[]> =>
-    (derived ??= await Promise.all(secrets.map((secret) => deriveKey(secret, direction.info))))
+  let derived: readonly Hmac[] | null = null
+  const readKeys = async (): Promise<readonly Hmac[]> =>
+    (derived ??= (await Promise.all(secrets.map((secret) => deriveKey(secret, direction.info)))).map((key) =>
+      sha256.createHmac(key),
+    ))
   const nowSeconds = (): number => Math.floor(clock() / 1000)
 
   async function sign(claims: Claims): Promise<string> {
-    const [key] = await readKeys()
-    if (key === undefined) throw new TypeError('an exchange needs at least one key')
-    const payload = JSON.stringify({ ...claims, aud: direction.audience, iat: nowSeconds() })
-    return new CompactSign(new TextEncoder().encode(payload))
-      .setProtectedHeader({ alg: 'HS256', typ: direction.type })
-      .sign(key)
+    const [hmac] = derived ?? (await readKeys())
+    if (hmac === undefined) throw new TypeError('an exchange needs at least one key')
+    return signJws(header, JSON.stringify({ ...claims, aud: direction.audience, iat: nowSeconds() }), hmac)
   }
 
   async function open(jws: string): Promise<Opened> {
-    const payload = await findPayload(jws, await readKeys(), direction.type)
+    const payload = await findSigned(jws, header, derived ?? (await readKeys()))
     if (payload === null) return { disbelief: 'signature' }
-    const claims = parseObject(payload)
+    const claims = parseObject(decodePayload(payload))
     if (claims === null) return { disbelief: 'form' }
     if (claims['aud'] !== direction.audience) return { disbelief: 'audience' }
     const iat = claims['iat']
-    if (typeof iat !== 'number' || !(Math.abs(nowSeconds() - iat) <= IAT_TOLERANCE_SECONDS)) {
-      return { disbelief: 'clock' }
+    if (typeof iat !== 'number') return { disbelief: 'clock' }
+    if (!(Math.abs(nowSeconds() - iat) <= IAT_TOLERANCE_SECONDS)) {
+      return { disbelief: 'clock', issuedAt: iat }
     }
-    return { claims }
+    return { claims, issuedAt: iat }
   }
 
   return { sign, open }
 }
 
 /** HKDF-SHA256 (RFC 5869) without salt: the secret is uniformly random; `info` separates the directions. */
-async function deriveKey(secret: Uint8Array<ArrayBuffer>, info: string): Promise<HmacKey> {
-  const parent = await crypto.subtle.importKey('raw', secret, 'HKDF', false, ['deriveKey'])
+async function deriveKey(secret: Uint8Array<ArrayBuffer>, info: string): Promise<Uint8Array<ArrayBuffer>> {
+  const parent = await crypto.subtle.importKey('raw', secret, 'HKDF', false, ['deriveBits'])
   const derivation = {
     name: 'HKDF',
     hash: 'SHA-256',
     salt: new Uint8Array(),
     info: new TextEncoder().encode(info),
   }
-  const hmac = { name: 'HMAC', hash: 'SHA-256', length: 256 }
-  return await crypto.subtle.deriveKey(derivation, parent, hmac, false, ['sign', 'verify'])
+  return new Uint8Array(await crypto.subtle.deriveBits(derivation, parent, 256))
 }
 
-/** @returns null where no key made the signature, or for a message of another type. */
-async function findPayload(jws: string, keys: readonly HmacKey[], type: string): Promise<Uint8Array | null> {
-  for (const key of keys) {
-    try {
-      const { payload, protectedHeader } = await compactVerify(jws, key, { algorithms: ['HS256'] })
-      return protectedHeader.typ === type ? payload : null
-    } catch {
-      // Not made with this key; jose throws nothing else for untrusted input.
-    }
-  }
-  return null
-}
-
-/** @returns null unless the bytes are UTF-8 JSON of an object. */
-function parseObject(bytes: Uint8Array): Claims | null {
+/** @returns null unless the text is JSON of an object. */
+function parseObject(text: string | null): Claims | null {
+  if (text === null) return null
   try {
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    const value: unknown = JSON.parse(text)
     return isObject(value) ? value : null
   } catch {
     return null

@@ -5,6 +5,7 @@
  */
 
 import { encodeBase64 } from '../base64.ts'
+import type { WatchClock } from '../clock-alarm.ts'
 import { parseAddress } from '../ip-address.ts'
 import type { ClientAddress, Clock, RandomBytes } from '../ports.ts'
 import {
@@ -15,7 +16,7 @@ import {
   type Claims,
   type Disbelief,
 } from './exchange-signature.ts'
-import { hashTextToHex } from './sha256.ts'
+import { webSha256, type Sha256 } from './sha256.ts'
 import { parseVerdict, writeVerdict, type Verdict } from './verdict.ts'
 
 export type ExchangeKeys = readonly Uint8Array<ArrayBuffer>[]
@@ -24,6 +25,8 @@ export type ExchangeKeys = readonly Uint8Array<ArrayBuffer>[]
 export interface PendingRequest {
   readonly jws: string
   readonly nonce: string
+  /** Unix seconds. */
+  readonly signedAt: number
 }
 
 export interface GatewayEnd {
@@ -57,46 +60,58 @@ export interface VerifierEnd {
 const NONCE_BYTES = 16
 const HOST_ADDRESSES_MAX = 64
 
-export function createGatewayEnd(parts: {
-  keys: ExchangeKeys
-  clock: Clock
-  randomBytes: RandomBytes
-}): GatewayEnd {
-  const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock)
-  const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock)
+interface EndParts {
+  readonly keys: ExchangeKeys
+  readonly clock: Clock
+  /** Default: WebCrypto. */
+  readonly sha256?: Sha256
+}
+
+/** @param parts.watchClock told of the verifier's clock with each answer by a key. */
+export function createGatewayEnd(
+  parts: EndParts & { readonly randomBytes: RandomBytes; readonly watchClock?: WatchClock },
+): GatewayEnd {
+  const { sha256 = webSha256 } = parts
+  const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock, sha256)
+  const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock, sha256)
   return {
     async signRequest(credential, client) {
       const nonce = encodeBase64(parts.randomBytes(NONCE_BYTES))
-      const digest = credential === null ? null : await hashTextToHex(credential)
+      const digest = credential === null ? null : await sha256.hashToHex(credential)
       const claims = { nonce, credential: digest, client: client === null ? null : boundClient(client) }
-      return { nonce, jws: await requests.sign(claims) }
+      return { nonce, signedAt: parts.clock() / 1000, jws: await requests.sign(claims) }
     },
     async openAnswer(answer, pending) {
       const opened = await answers.open(answer)
+      if (opened.issuedAt !== undefined) {
+        const [askedAt, answeredAt] = [pending.signedAt, parts.clock() / 1000]
+        parts.watchClock?.('verifier', { askedAt, answeredAt, told: opened.issuedAt, precisionSeconds: 1 })
+      }
       if ('disbelief' in opened) return { kind: 'disbelieved', reason: opened.disbelief }
       const { claims } = opened
       const isBound =
-        claims['nonce'] === pending.nonce && claims['request'] === (await hashTextToHex(pending.jws))
+        claims['nonce'] === pending.nonce && claims['request'] === (await sha256.hashToHex(pending.jws))
       if (!isBound) return { kind: 'disbelieved', reason: 'binding' }
       return parseVerdict(claims) ?? { kind: 'disbelieved', reason: 'verdict' }
     },
   }
 }
 
-export function createVerifierEnd(parts: { keys: ExchangeKeys; clock: Clock }): VerifierEnd {
-  const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock)
-  const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock)
+export function createVerifierEnd(parts: EndParts): VerifierEnd {
+  const { sha256 = webSha256 } = parts
+  const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock, sha256)
+  const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock, sha256)
   return {
     async openRequest(jws, credential) {
       const opened = await requests.open(jws)
       if ('disbelief' in opened) return { kind: 'disbelieved', reason: opened.disbelief }
-      const digest = credential === null ? null : await hashTextToHex(credential)
+      const digest = credential === null ? null : await sha256.hashToHex(credential)
       if (opened.claims['credential'] !== digest) return { kind: 'disbelieved', reason: 'binding' }
       return parseRequest(jws, opened.claims, credential !== null) ?? { kind: 'disbelieved', reason: 'form' }
     },
     async signAnswer(request, verdict) {
       const { nonce } = request
-      return answers.sign({ ...writeVerdict(verdict), nonce, request: await hashTextToHex(request.jws) })
+      return answers.sign({ ...writeVerdict(verdict), nonce, request: await sha256.hashToHex(request.jws) })
     },
   }
 }

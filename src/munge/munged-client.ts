@@ -1,5 +1,7 @@
 /** munged as two questions, over whatever carries its frames. Asks each question once: never retries. */
 
+import type { WatchClock } from '../clock-alarm.ts'
+import type { Clock } from '../ports.ts'
 import { Outage } from '../refusal.ts'
 import {
   buildDecodeRequest,
@@ -34,9 +36,21 @@ export interface MungedClient extends Munged {
   encode(options: EncodeOptions): Promise<string>
 }
 
-export function createMungedClient(socket: MungedSocket): MungedClient {
-  const decode = async (credential: string): Promise<DecodeAnswer> =>
-    parseDecodeResponse(await socket.send(buildDecodeRequest(credential), MESSAGE.decodeResponse))
+/** @param watch told of munged's clock with each credential it could read, its own of a check included. */
+export function createMungedClient(
+  socket: MungedSocket,
+  watch?: { readonly clock: Clock; readonly watchClock: WatchClock },
+): MungedClient {
+  const decode = async (credential: string): Promise<DecodeAnswer> => {
+    const askedAt = watch === undefined ? 0 : watch.clock() / 1000
+    const body = await socket.send(buildDecodeRequest(credential), MESSAGE.decodeResponse)
+    const answer = parseDecodeResponse(body)
+    if (watch !== undefined && answer.decodedAt > 0) {
+      const answeredAt = watch.clock() / 1000
+      watch.watchClock('munged', { askedAt, answeredAt, told: answer.decodedAt, precisionSeconds: 1 })
+    }
+    return answer
+  }
 
   const encode = async (options: EncodeOptions): Promise<string> => {
     const body = await socket.send(buildEncodeRequest(options), MESSAGE.encodeResponse)

@@ -4,22 +4,41 @@
  */
 
 import { readAll } from '../byte-stream.ts'
+import type { WatchClock } from '../clock-alarm.ts'
 import type { ClientAddress, Clock, MungeIdentity, MungeVerifier, RandomBytes } from '../ports.ts'
 import { Outage, refuse, type Refusal } from '../refusal.ts'
 import { parseCredentialString } from './credential-string.ts'
 import { createGatewayEnd, type ExchangeKeys } from './exchange.ts'
+import type { Sha256 } from './sha256.ts'
 import type { Verdict } from './verdict.ts'
 
 /** The runtime's `fetch`, as far as it is used. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
+/**
+ * Sends one question, once: no redirect is followed, nothing repeated.
+ * @returns the answer whole; its text is null where it is longer than `maxBytes`, which are all that is kept of it.
+ * @throws what kept the answer from coming within `timeoutMilliseconds`.
+ */
+export type Post = (
+  url: string,
+  body: string,
+  limits: { readonly maxBytes: number; readonly timeoutMilliseconds: number },
+) => Promise<{ readonly status: number; readonly text: string | null }>
 
 export interface RemoteVerifierParts {
   /** `MUNGE_VERIFIER_URL`. */
   readonly url: URL
   readonly keys: ExchangeKeys
   readonly fetch: Fetch
+  /** Carries questions in place of `fetch`, where the runtime has something lighter. */
+  readonly post?: Post
   readonly clock: Clock
   readonly randomBytes: RandomBytes
+  /** Default: WebCrypto. */
+  readonly sha256?: Sha256
+  /** Told of the verifier's clock with each answer. */
+  readonly watchClock?: WatchClock
   /** Until the answer has arrived whole. Default 5,000. */
   readonly timeoutMilliseconds?: number
 }
@@ -31,11 +50,16 @@ const TIMEOUT_MILLISECONDS = 5000
 export function createRemoteVerifier(parts: RemoteVerifierParts): MungeVerifier {
   const end = createGatewayEnd(parts)
   const url = `${parts.url.href.replace(/\/$/, '')}/verify`
+  const post = parts.post ?? createFetchPost(parts.fetch)
+  const limits = {
+    maxBytes: ANSWER_MAX_BYTES,
+    timeoutMilliseconds: parts.timeoutMilliseconds ?? TIMEOUT_MILLISECONDS,
+  }
 
   async function ask(credential: string | null, client: ClientAddress | null): Promise<Verdict> {
     const pending = await end.signRequest(credential, client)
     const body = JSON.stringify({ ...(credential !== null && { credential }), request: pending.jws })
-    const answer = await post(parts, url, body)
+    const answer = await readAnswer(post, url, body, limits)
     const verdict = await end.openAnswer(answer, pending)
     if (verdict.kind === 'disbelieved') {
       throw unavailable(`its answer is not believed (${verdict.reason}); check MUNGE_VERIFIER_KEY and clocks`)
@@ -46,7 +70,7 @@ export function createRemoteVerifier(parts: RemoteVerifierParts): MungeVerifier 
   }
 
   async function verify(raw: string, client: ClientAddress): Promise<MungeIdentity | Refusal> {
-    const credential = await parseCredentialString(raw)
+    const credential = await parseCredentialString(raw, parts.sha256)
     if (credential === null) return refuse('munge_malformed')
     const verdict = await ask(credential.text, client)
     if (verdict.kind === 'refusal') return verdict.refusal
@@ -65,25 +89,41 @@ export function createRemoteVerifier(parts: RemoteVerifierParts): MungeVerifier 
 }
 
 /** @returns the text of a 200 answer. @throws Outage `verifier_unavailable` */
-async function post(parts: RemoteVerifierParts, url: string, body: string): Promise<string> {
+async function readAnswer(
+  post: Post,
+  url: string,
+  body: string,
+  limits: Parameters<Post>[2],
+): Promise<string> {
   try {
-    const response = await parts.fetch(url, {
+    const { status, text } = await post(url, body, limits)
+    if (status !== 200) {
+      const hint = status === 401 ? '; check MUNGE_VERIFIER_KEY and clocks on both sides' : ''
+      throw unavailable(`status ${status}${hint}`)
+    }
+    if (text === null) throw unavailable('its answer is too long')
+    return text
+  } catch (cause) {
+    throw cause instanceof Outage ? cause : unavailable(describe(cause), cause)
+  }
+}
+
+function createFetchPost(fetch: Fetch): Post {
+  return async (url, body, { maxBytes, timeoutMilliseconds }) => {
+    const response = await fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body,
       redirect: 'manual',
-      signal: AbortSignal.timeout(parts.timeoutMilliseconds ?? TIMEOUT_MILLISECONDS),
+      signal: AbortSignal.timeout(timeoutMilliseconds),
     })
-    if (response.status !== 200) {
+    const { status } = response
+    if (status !== 200) {
       await response.body?.cancel()
-      const hint = response.status === 401 ? '; check MUNGE_VERIFIER_KEY and clocks on both sides' : ''
-      throw unavailable(`status ${response.status}${hint}`)
+      return { status, text: null }
     }
-    const bytes = await readAll(response.body, ANSWER_MAX_BYTES)
-    if (bytes === null) throw unavailable('its answer is too long')
-    return new TextDecoder().decode(bytes)
-  } catch (cause) {
-    throw cause instanceof Outage ? cause : unavailable(describe(cause), cause)
+    const bytes = await readAll(response.body, maxBytes)
+    return { status, text: bytes === null ? null : new TextDecoder().decode(bytes) }
   }
 }
 

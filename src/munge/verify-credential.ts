@@ -13,6 +13,7 @@ import { findBond, type Bond, type HostBinding } from './host-binding.ts'
 import type { HostMap } from './host-map.ts'
 import type { Munged } from './munged-client.ts'
 import { judgeErrorNumber } from './munged-error.ts'
+import type { Sha256 } from './sha256.ts'
 
 export interface CredentialPolicy {
   /** A credential that lives longer is refused: it could be used again after munged forgot it. */
@@ -35,6 +36,8 @@ export interface MungeVerifierParts {
   /** The map in force at this moment, for `hostBinding` `map`; without it `map` is `strict`. */
   readonly findHostMap?: () => HostMap | null
   readonly log: Log
+  /** Default: WebCrypto. */
+  readonly sha256?: Sha256
 }
 
 /** What is known of a credential so far, for the log. */
@@ -69,12 +72,12 @@ export function createMungeVerifier(parts: MungeVerifierParts): MungeVerifier {
 }
 
 async function judge(
-  { munged, findUserName, policy, findHostMap = () => null }: MungeVerifierParts,
+  { munged, findUserName, policy, sha256, findHostMap = () => null }: MungeVerifierParts,
   raw: string,
   client: ClientAddress,
   evidence: Evidence,
 ): Promise<MungeIdentity | Refusal> {
-  const credential = await parseCredentialString(raw)
+  const credential = await parseCredentialString(raw, sha256)
   if (credential === null) return refuse('munge_malformed')
   evidence.digest = credential.digest
 

@@ -4,17 +4,23 @@
  */
 
 import { inArray, lt, sql } from 'drizzle-orm'
+import { createClockAlarm, type WatchClock } from '../clock-alarm.ts'
 import type { Clock, Log, ReplayGuard } from '../ports.ts'
 import { Outage } from '../refusal.ts'
 import { describeDatabaseError } from './database-error.ts'
 import type { Database } from './database.ts'
+import { gather } from './gather.ts'
 import { mungeReplays } from './schema.ts'
 
 /** How long a digest is kept after the credential's own end: clocks differ. */
 const KEEP_LONGER_SECONDS = 60
 const CLEANUP_INTERVAL_MILLISECONDS = 60_000
-/** A cleanup never holds locks for long. */
+/** A portion never holds locks for long; all of them keep up with 5,000 credentials a second. */
 const CLEANUP_ROWS_MAX = 5_000
+const CLEANUP_PORTIONS_MAX = 60
+/** A claim waits for one insert at most before its own: these bound how long. */
+const CLAIMS_PER_INSERT_MAX = 128
+const INSERTS_MAX = 4
 const DIGEST_HEX = /^[0-9a-f]{64}$/
 
 /** When old rows were last removed. Plain data: on Workers it may outlive the request that owns the database. */
@@ -28,13 +34,15 @@ export interface PostgresReplayGuardOptions {
   readonly log: Log
   /** Default: a new one, right where the guard lives as long as the process. */
   readonly schedule?: CleanupSchedule
+  /** Whether claims that come together may share one statement: not on workerd. Default false. */
+  readonly maySharePromises?: boolean
   /** Takes work that may end after the answer was sent: `waitUntil` on Workers. Default: just let it run. */
   readonly defer?: (work: Promise<void>) => void
 }
 
 /** One guard for all gates that share a database. */
 export function createPostgresReplayGuard(db: Database, options: PostgresReplayGuardOptions): ReplayGuard {
-  const { clock, log, defer } = options
+  const { clock, log, defer, maySharePromises = false } = options
   const schedule = options.schedule ?? { lastStartedAt: Number.NEGATIVE_INFINITY }
 
   const startCleanup = (): void => {
@@ -46,80 +54,129 @@ export function createPostgresReplayGuard(db: Database, options: PostgresReplayG
     defer?.(work)
   }
 
+  const watchClock = createClockAlarm({ clock, log })
+  const insertOne = gather((claims: readonly Claim[]) => insertClaims(db, claims, { clock, watchClock }), {
+    itemsMax: maySharePromises ? CLAIMS_PER_INSERT_MAX : 1,
+    runsMax: maySharePromises ? INSERTS_MAX : Number.POSITIVE_INFINITY,
+  })
+
   return {
     async claim(credentialDigest, expiresAt) {
-      const isFirst = await insertDigest(db, parseDigest(credentialDigest), expiresAt)
+      requireDigest(credentialDigest)
+      const isFirst = await insertOne({ credentialDigest, expiresAt })
       startCleanup()
       return isFirst
     },
   }
 }
 
-/** Atomic by the primary key: of concurrent inserts of one digest, one returns a row. */
-async function insertDigest(db: Database, digest: Uint8Array, expiresAt: number): Promise<boolean> {
-  const keepUntil = sql`greatest(to_timestamp(${expiresAt}::double precision), now()) + ${KEEP_LONGER_SECONDS}::int * interval '1 second'`
+interface Claim {
+  readonly credentialDigest: string
+  readonly expiresAt: number
+}
+
+/**
+ * Atomic by the primary key: of concurrent inserts of one digest, one returns a row. One digest twice in here: the first.
+ * Sorted, so that two gates that insert the same digests never wait for each other in a circle (deadlock).
+ */
+async function insertClaims(
+  db: Database,
+  claims: readonly Claim[],
+  { clock, watchClock }: { readonly clock: Clock; readonly watchClock: WatchClock },
+): Promise<readonly boolean[]> {
+  const digests = [...new Set(claims.map(({ credentialDigest }) => credentialDigest))].sort()
+  const lives = new Map(claims.map(({ credentialDigest, expiresAt }) => [credentialDigest, expiresAt]))
+  const rows = JSON.stringify(digests.map((digest) => ({ digest, expires_at: lives.get(digest) })))
+  const keepUntil = sql`greatest(to_timestamp(claim.expires_at), now()) + ${KEEP_LONGER_SECONDS}::int * interval '1 second'`
+  const statement = sql`
+    insert into ${mungeReplays} (credential_digest, keep_until)
+    select decode(claim.digest, 'hex'), ${keepUntil}
+    from json_to_recordset(${rows}::text::json) as claim(digest text, expires_at double precision)
+    on conflict do nothing
+    returning encode(credential_digest, 'hex') as digest, extract(epoch from clock_timestamp())::float8 as told`
   try {
-    const rows = await db.query((drizzle) =>
-      drizzle
-        .insert(mungeReplays)
-        .values({ credentialDigest: digest, keepUntil })
-        .onConflictDoNothing()
-        .returning({ isFirst: sql`true` }),
-    )
-    return rows.length === 1
+    const askedAt = clock() / 1000
+    const inserted = await db.query((drizzle) => drizzle.execute<{ digest: string; told: number }>(statement))
+    const told = inserted[0]?.told
+    if (told !== undefined) {
+      watchClock('database', { askedAt, answeredAt: clock() / 1000, told, precisionSeconds: 0 })
+    }
+    const unclaimed = new Set(inserted.map(({ digest }) => digest))
+    return claims.map(({ credentialDigest }) => unclaimed.delete(credentialDigest))
   } catch (error) {
     throw new Outage('replay_guard_unavailable', describeDatabaseError(error))
   }
 }
 
+/** In portions, each a transaction of its own; rows that somebody else removes at the moment are left to him. */
 async function removeOldRows(db: Database): Promise<void> {
-  await db.query((drizzle) => {
-    const old = drizzle
-      .select({ credentialDigest: mungeReplays.credentialDigest })
-      .from(mungeReplays)
-      .where(lt(mungeReplays.keepUntil, sql`now()`))
-      .limit(CLEANUP_ROWS_MAX)
-    return drizzle.delete(mungeReplays).where(inArray(mungeReplays.credentialDigest, old))
-  })
+  for (let portion = 0; portion < CLEANUP_PORTIONS_MAX; portion += 1) {
+    const removed = await db.query((drizzle) => {
+      const old = drizzle
+        .select({ credentialDigest: mungeReplays.credentialDigest })
+        .from(mungeReplays)
+        .where(lt(mungeReplays.keepUntil, sql`now()`))
+        .limit(CLEANUP_ROWS_MAX)
+        .for('update', { skipLocked: true })
+      return drizzle
+        .delete(mungeReplays)
+        .where(inArray(mungeReplays.credentialDigest, old))
+        .returning({ isRemoved: sql`true` })
+    })
+    if (removed.length < CLEANUP_ROWS_MAX) return
+  }
 }
 
 export interface LocalReplayGuardOptions {
-  /** Digests remembered at most. Default 100,000: about 1,500 credentials each second for their 65 s. */
+  /** Digests remembered at most. Default 500,000: some 7,500 credentials each second for their 65 s. */
   readonly entriesMax?: number
+}
+
+/** Digests are forgotten together with those claimed within so many seconds: one by one would cost each claim more. */
+const GENERATION_SECONDS = 8
+
+interface Generation {
+  readonly openedAt: number
+  readonly digests: Set<string>
+  /** Of all its digests the latest; Unix seconds. */
+  keepUntil: number
 }
 
 /** A guard within one process: a promise that this gate's verifier is the only one. */
 export function createLocalReplayGuard(clock: Clock, options: LocalReplayGuardOptions = {}): ReplayGuard {
-  const entriesMax = options.entriesMax ?? 100_000
-  const keepUntilSeconds = new Map<string, number>()
+  const entriesMax = options.entriesMax ?? 500_000
+  let generations: readonly Generation[] = []
 
-  const removeOld = (nowSeconds: number): void => {
-    for (const [digest, keepUntil] of keepUntilSeconds) {
-      if (keepUntil < nowSeconds) keepUntilSeconds.delete(digest)
+  const findGeneration = (now: number): Generation => {
+    if (generations.some(({ keepUntil }) => keepUntil < now)) {
+      generations = generations.filter(({ keepUntil }) => keepUntil >= now)
     }
+    const last = generations.at(-1)
+    if (last !== undefined && Math.abs(now - last.openedAt) < GENERATION_SECONDS) return last
+    const opened = { openedAt: now, digests: new Set<string>(), keepUntil: now }
+    generations = [...generations, opened]
+    return opened
   }
 
   return {
     claim(credentialDigest, expiresAt) {
-      parseDigest(credentialDigest)
-      if (keepUntilSeconds.has(credentialDigest)) return Promise.resolve(false)
-      const nowSeconds = clock() / 1000
-      if (keepUntilSeconds.size >= entriesMax) removeOld(nowSeconds)
-      if (keepUntilSeconds.size >= entriesMax) {
+      requireDigest(credentialDigest)
+      if (generations.some(({ digests }) => digests.has(credentialDigest))) return Promise.resolve(false)
+      const now = clock() / 1000
+      const generation = findGeneration(now)
+      if (generations.reduce((count, { digests }) => count + digests.size, 0) >= entriesMax) {
         return Promise.reject(
           new Outage('replay_guard_unavailable', `${entriesMax} credentials are remembered`),
         )
       }
-      keepUntilSeconds.set(credentialDigest, Math.max(expiresAt, nowSeconds) + KEEP_LONGER_SECONDS)
+      generation.digests.add(credentialDigest)
+      generation.keepUntil = Math.max(generation.keepUntil, Math.max(expiresAt, now) + KEEP_LONGER_SECONDS)
       return Promise.resolve(true)
     },
   }
 }
 
 /** @throws TypeError: a bug of the caller, not a refusal. */
-function parseDigest(hex: string): Uint8Array {
+function requireDigest(hex: string): void {
   if (!DIGEST_HEX.test(hex)) throw new TypeError('a credential digest is 64 lower-case hexadecimal digits')
-  return Uint8Array.from({ length: 32 }, (_, index) =>
-    Number.parseInt(hex.slice(2 * index, 2 * index + 2), 16),
-  )
 }

@@ -137,11 +137,9 @@ export class NetworkHost {
   }
 
   #plugIn(device: string, addresses: readonly string[]): void {
-    for (const address of addresses) {
-      // Duplicate address detection (RFC 4862) takes seconds.
-      const options = address.includes(':') ? ['nodad'] : []
-      this.run('ip', 'address', 'add', address, 'dev', device, ...options)
-    }
+    // Duplicate address detection (RFC 4862) takes seconds, for the link-local address too.
+    this.run('sh', '-c', `echo 0 > /proc/sys/net/ipv6/conf/${device}/accept_dad`)
+    for (const address of addresses) this.run('ip', 'address', 'add', address, 'dev', device)
     this.run('ip', 'link', 'set', device, 'up')
   }
 

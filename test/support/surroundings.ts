@@ -5,10 +5,10 @@
 
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FakeSlurmrestd } from './fake-slurmrestd.ts'
+import { findFreePort } from './free-port.ts'
 import { MungeDaemon, buildMungeKey } from './munge-daemon.ts'
 import { startTestPostgres } from './postgres.ts'
 import { Program, waitUntil, type ProgramOptions } from './program.ts'
@@ -166,14 +166,7 @@ async function startVerifier(environment: Environment): Promise<{ program: Progr
   return { program, port }
 }
 
-/** A port nobody listens on at this moment. */
-export async function findFreePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
+export { findFreePort }
 
 /** Whether an HTTP server answers there, with whatever status. */
 export async function isAnswering(port: number, target = '/healthz'): Promise<boolean> {

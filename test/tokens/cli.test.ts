@@ -4,7 +4,8 @@ import { openDatabase } from '../../src/tokens/database.ts'
 import { digestToken } from '../../src/tokens/token-form.ts'
 import { createTokenStore } from '../../src/tokens/token-store.ts'
 import { runCli, type CliOptions } from '../support/cli.ts'
-import { createDatabase, findFreePort, stopOwnPostgres } from '../support/postgres.ts'
+import { findFreePort } from '../support/free-port.ts'
+import { createDatabase, stopOwnPostgres } from '../support/postgres.ts'
 import { createTokenDatabase, type TokenDatabase } from '../support/token-database.ts'
 
 const NEW = ['--name', 'nightly', '--user', 'alice', '--account', 'phys', '--scope', 'slurm:read']

@@ -4,7 +4,8 @@ import type { Log, LogLevel, ReplayGuard } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
 import { openDatabase } from '../../src/tokens/database.ts'
 import { createLocalReplayGuard, createPostgresReplayGuard } from '../../src/tokens/replay-guard.ts'
-import { findFreePort, stopOwnPostgres } from '../support/postgres.ts'
+import { findFreePort } from '../support/free-port.ts'
+import { stopOwnPostgres } from '../support/postgres.ts'
 import { createTokenDatabase, type TokenDatabase } from '../support/token-database.ts'
 import { waitUntil } from '../support/program.ts'
 
@@ -31,12 +32,15 @@ afterAll(async () => {
   await stopOwnPostgres()
 })
 
-function openGuard(options: { clock?: () => number; url?: string; log?: Log } = {}) {
+function openGuard(
+  options: { clock?: () => number; url?: string; log?: Log; maySharePromises?: boolean } = {},
+) {
   const { db, close } = openDatabase(options.url ?? store.url)
   closers.push(close)
   return createPostgresReplayGuard(db, {
     clock: options.clock ?? Date.now,
     log: options.log ?? new MemoryLog(),
+    maySharePromises: options.maySharePromises ?? true,
   })
 }
 
@@ -99,6 +103,59 @@ describe('the guard in Postgres', () => {
     expect(await guard.claim(kept, seconds() + 5)).toBe(false)
   })
 
+  it('removes all of many old digests, in portions, and leaves those that somebody else removes', async () => {
+    const { sql, url } = await createTokenDatabase()
+    await sql`
+      insert into munge_replays
+      select sha256(convert_to(number::text, 'UTF8')), now() - interval '1 second' from generate_series(1, 12000) number`
+    const count = async () => Number((await sql`select count(*) from munge_replays`)[0]?.['count'])
+    await sql.begin(async (other) => {
+      await other`select 1 from munge_replays limit 10 for update`
+      expect(await openGuard({ url }).claim(newDigest(), seconds() + 5)).toBe(true)
+      await waitUntil('the cleanup', async () => (await count()) === 11)
+    })
+    await sql.end()
+  })
+
+  it('answers claims while a cleanup is under way', async () => {
+    const { sql, url } = await createTokenDatabase()
+    // A cleanup that takes three seconds, with its rows locked.
+    await sql.unsafe(`
+      create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(3); return null; end $$;
+      create trigger dawdle after delete on munge_replays for each statement execute function dawdle()`)
+    await sql`insert into munge_replays values (${randomBytes(32)}, now() - interval '1 second')`
+    const isCleaning = async () =>
+      (
+        await sql`select 1 from pg_stat_activity where query like 'delete%' and wait_event = 'PgSleep'
+        and datname = current_database()`
+      ).length > 0
+    const guard = openGuard({ url })
+    expect(await guard.claim(newDigest(), seconds() + 5)).toBe(true)
+    await waitUntil('the cleanup is under way', isCleaning, 2_500)
+    const claims = Array.from({ length: 200 }, () => guard.claim(newDigest(), seconds() + 5))
+    expect((await Promise.all(claims)).every((isFirst) => isFirst)).toBe(true)
+    expect(await isCleaning()).toBe(true)
+    await sql.end()
+  })
+
+  it('gives claims that share a statement each its own answer, and an outage to all of them', async () => {
+    const guards = [openGuard(), openGuard({ maySharePromises: false })] as const
+    const digests = Array.from({ length: 300 }, newDigest)
+    // Twice in one statement, in another order on another gate.
+    const claims = await Promise.all(
+      [...digests, ...digests.toReversed()].flatMap((digest) => [
+        guards[0].claim(digest, seconds() + 5).then((isFirst) => ({ digest, isFirst })),
+        guards[1].claim(digest, seconds() + 5).then((isFirst) => ({ digest, isFirst })),
+      ]),
+    )
+    const claimed = claims.filter(({ isFirst }) => isFirst).map(({ digest }) => digest)
+    expect(claimed.toSorted()).toEqual(digests.toSorted())
+    const url = `postgres://gate@127.0.0.1:${String(await findFreePort())}/slurmgate`
+    const guard = openGuard({ url })
+    const failed = await Promise.allSettled(digests.map((digest) => guard.claim(digest, seconds())))
+    expect(failed.every(({ status }) => status === 'rejected')).toBe(true)
+  })
+
   it('answers a claim though the cleanup fails, and logs that', async () => {
     const { sql, url } = await createTokenDatabase()
     await sql.unsafe(`
@@ -147,5 +204,19 @@ describe('the guard in one process', () => {
     await expect(guard.claim(newDigest(), 1_069)).rejects.toBeInstanceOf(Outage)
     now = 1_066_000
     expect(await guard.claim(newDigest(), 1_071)).toBe(true)
+  })
+
+  it('keeps every digest for its time and forgets it soon after, whatever came between', async () => {
+    let now = 1_000_000
+    const guard = createLocalReplayGuard(() => now, { entriesMax: 80 })
+    const claimed: { digest: string; at: number }[] = []
+    for (; now < 1_300_000; now += 1_000) {
+      const digest = newDigest()
+      expect(await guard.claim(digest, now / 1000 + 5)).toBe(true)
+      claimed.push({ digest, at: now })
+      for (const kept of claimed.filter(({ at }) => now - at <= 65_000)) {
+        expect(await guard.claim(kept.digest, now / 1000 + 5)).toBe(false)
+      }
+    }
   })
 })

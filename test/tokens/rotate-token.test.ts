@@ -237,7 +237,7 @@ describe('two rotations at a time', () => {
     await close()
     expect(won).toHaveLength(1)
     const rows = await dump()
-    expect(new Set(rows.map((row) => row['id']))).toEqual(new Set([OLD, won[0]?.issued.id]))
+    expect(new Set(rows.map((row) => String(row['id'])))).toEqual(new Set([OLD, won[0]?.issued.id]))
     expect(rows).toHaveLength(2)
     expect(rows.find((row) => row['id'] === OLD)).toMatchObject({ replaced_by: won[0]?.issued.id })
   })

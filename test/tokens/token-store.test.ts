@@ -4,13 +4,8 @@ import { Outage } from '../../src/refusal.ts'
 import { type DatabaseOptions, openDatabase } from '../../src/tokens/database.ts'
 import { createTokenStore } from '../../src/tokens/token-store.ts'
 import { applyMigrations } from '../../functions/cli/migrations.ts'
-import {
-  createDatabase,
-  createDatabaseOn,
-  findFreePort,
-  startTestPostgres,
-  stopOwnPostgres,
-} from '../support/postgres.ts'
+import { findFreePort } from '../support/free-port.ts'
+import { createDatabase, createDatabaseOn, startTestPostgres, stopOwnPostgres } from '../support/postgres.ts'
 import { Relay } from '../support/relay.ts'
 import {
   buildTokenRow,

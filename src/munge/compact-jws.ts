@@ -1,0 +1,64 @@
+/**
+ * Compact JWS (RFC 7515) with HS256 and exactly one header: what the exchange speaks. No algorithm is negotiated, and a
+ * message has one spelling: whatever differs in one character is not signed.
+ */
+
+import { encodeBase64 } from '../base64.ts'
+
+/** HMAC-SHA256 of ASCII text. */
+export type Hmac = (text: string) => Uint8Array | Promise<Uint8Array>
+
+/** RFC 7515 section 4.1: `alg` and `typ`, in this order. */
+export function buildHeader(type: string): string {
+  return encodeBase64Url(new TextEncoder().encode(JSON.stringify({ alg: 'HS256', typ: type })))
+}
+
+export async function signJws(header: string, payload: string, hmac: Hmac): Promise<string> {
+  const signed = `${header}.${encodeBase64Url(new TextEncoder().encode(payload))}`
+  return `${signed}.${encodeBase64Url(await hmac(signed))}`
+}
+
+/** @param jws untrusted. @returns the payload's text, still encoded; null unless the header is this one and one key signed. */
+export async function findSigned(
+  jws: string,
+  header: string,
+  hmacs: readonly Hmac[],
+): Promise<string | null> {
+  if (!jws.startsWith(`${header}.`)) return null
+  const end = jws.lastIndexOf('.')
+  if (end <= header.length) return null
+  const signed = jws.slice(0, end)
+  const signature = jws.slice(end + 1)
+  for (const hmac of hmacs) {
+    if (areEqual(signature, encodeBase64Url(await hmac(signed)))) return signed.slice(header.length + 1)
+  }
+  return null
+}
+
+/** @returns null unless it is base64url of UTF-8. Only for what is signed: not strict about unused bits. */
+export function decodePayload(base64Url: string): string | null {
+  try {
+    const binary = atob(base64Url.replaceAll('-', '+').replaceAll('_', '/'))
+    const bytes = new Uint8Array(binary.length)
+    for (let index = 0; index < binary.length; index += 1) bytes[index] = binary.charCodeAt(index)
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return null
+  }
+}
+
+function encodeBase64Url(bytes: Uint8Array): string {
+  const text = encodeBase64(bytes).replaceAll('+', '-').replaceAll('/', '_')
+  const end = text.indexOf('=')
+  return end === -1 ? text : text.slice(0, end)
+}
+
+/** Takes as long wherever they differ: a guess is told nothing (timing). */
+function areEqual(left: string, right: string): boolean {
+  if (left.length !== right.length) return false
+  let difference = 0
+  for (let index = 0; index < left.length; index += 1) {
+    difference |= left.charCodeAt(index) ^ right.charCodeAt(index)
+  }
+  return difference === 0
+}

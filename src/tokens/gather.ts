@@ -1,0 +1,52 @@
+/** Gathers calls that come while earlier ones are under way into one, where the runtime lets a request wait for another. */
+
+export interface GatherOptions {
+  readonly itemsMax: number
+  /** Runs under way at once. */
+  readonly runsMax: number
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item
+  readonly resolve: (result: Result) => void
+  readonly reject: (cause: unknown) => void
+}
+
+/**
+ * @param run gets all items that waited; its results are in their order. What it throws, each of them gets.
+ * @returns a call for one item: it starts at once where a run is free.
+ */
+export function gather<Item, Result>(
+  run: (items: readonly Item[]) => Promise<readonly Result[]>,
+  { itemsMax, runsMax }: GatherOptions,
+): (item: Item) => Promise<Result> {
+  const queue: Waiting<Item, Result>[] = []
+  let running = 0
+
+  async function settle(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+    try {
+      const results = await run(batch.map(({ item }) => item))
+      for (const [index, { resolve, reject }] of batch.entries()) {
+        if (index in results) resolve(results[index] as Result)
+        else reject(new TypeError('a gathered call has no result'))
+      }
+    } catch (cause) {
+      for (const { reject } of batch) reject(cause)
+    }
+  }
+
+  function start(): void {
+    if (running >= runsMax || queue.length === 0) return
+    running += 1
+    void settle(queue.splice(0, itemsMax)).then(() => {
+      running -= 1
+      start()
+    })
+  }
+
+  return (item) =>
+    new Promise((resolve, reject) => {
+      queue.push({ item, resolve, reject })
+      start()
+    })
+}

@@ -1,0 +1,101 @@
+/** A verifier in a process of its own, and the part of a gateway that asks it: over HTTP, with signed calls, then the claim. */
+
+import { spawn, type ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { closeSync, ftruncateSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { nodeSha256 } from '../../functions/node/node-sha256.ts'
+import { createUndiciPost } from '../../functions/node/undici-post.ts'
+import { createAuthenticator, type Authenticate } from '../../src/authenticate.ts'
+import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
+import type { ReplayGuard, TokenStore } from '../../src/ports.ts'
+import { findFreePort } from '../support/free-port.ts'
+import { waitUntil } from '../support/program.ts'
+import type { Held } from './measured-verifier.ts'
+
+const CLIENT = { address: '127.0.0.1', isDirectLoopback: true, hostAddresses: [] }
+const NO_TOKENS: TokenStore = { findByDigest: () => Promise.resolve(null), check: () => Promise.resolve() }
+
+export class VerifierUnderLoad {
+  readonly #child: ChildProcess
+  readonly #logFile: number
+  readonly #logPath: string
+  readonly #url: URL
+  readonly #key: string
+
+  private constructor(directory: string, socketPath: string, port: number) {
+    this.#key = randomBytes(32).toString('base64')
+    this.#url = new URL(`http://127.0.0.1:${String(port)}`)
+    this.#logPath = join(directory, 'verifier.log')
+    this.#logFile = openSync(this.#logPath, 'a')
+    this.#child = spawn(process.execPath, ['--expose-gc', join(directory, 'verifier.cjs')], {
+      env: {
+        PATH: process.env['PATH'],
+        MUNGE_SOCKET: socketPath,
+        MUNGE_VERIFIER_KEY: this.#key,
+        VERIFIER_PORT: String(port),
+      },
+      stdio: ['ignore', this.#logFile, 'inherit', 'ipc'],
+    })
+  }
+
+  static async start(directory: string, socketPath: string): Promise<VerifierUnderLoad> {
+    const verifier = new VerifierUnderLoad(directory, socketPath, await findFreePort())
+    await waitUntil('the verifier has started', () => verifier.#readLog().includes('verifier_started'))
+    verifier.takeDecisions()
+    return verifier
+  }
+
+  /** A gateway's question, "who is this?", replay guard and all. */
+  buildAuthenticate(replays: ReplayGuard): Authenticate {
+    const munge = createRemoteVerifier({
+      url: this.#url,
+      keys: [Uint8Array.from(Buffer.from(this.#key, 'base64'))],
+      fetch,
+      post: createUndiciPost(this.#url),
+      sha256: nodeSha256,
+      clock: Date.now,
+      randomBytes,
+    })
+    return createAuthenticator({
+      munge,
+      replays,
+      tokens: NO_TOKENS,
+      deniedUsers: new Set(['root']),
+      bearerUserNames: new Set(),
+      areAdminScopesOn: false,
+      now: Date.now,
+    })
+  }
+
+  /** How many accepted credentials the log has a line about since the last time it was asked. */
+  takeDecisions(): number {
+    const accepted = this.#readLog().split('"outcome":"accepted"').length - 1
+    ftruncateSync(this.#logFile)
+    return accepted
+  }
+
+  async findHeld(): Promise<Held> {
+    this.#child.send('how much?')
+    const [held] = (await once(this.#child, 'message')) as [Held]
+    return held
+  }
+
+  async stop(): Promise<void> {
+    const ended = once(this.#child, 'exit')
+    this.#child.kill('SIGTERM')
+    await ended
+    closeSync(this.#logFile)
+  }
+
+  #readLog(): string {
+    return readFileSync(this.#logPath, 'latin1')
+  }
+}
+
+/** @throws where the credential is not accepted. */
+export async function requireAccepted(authenticate: Authenticate, credential: string): Promise<void> {
+  const principal = await authenticate({ kind: 'munge', credential, userName: null }, CLIENT)
+  if ('kind' in principal) throw new Error(`refused: ${principal.rule}`)
+}
