@@ -1,4 +1,5 @@
 // What the compiler cannot say: src/ imports no runtime and reads no clock, randomness or environment.
+import regexp from 'eslint-plugin-regexp'
 import tseslint from 'typescript-eslint'
 
 const runtimeModules = [
@@ -31,6 +32,15 @@ export default tseslint.config(
       '@typescript-eslint/no-meaningless-void-operator': 'off',
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       eqeqeq: 'error',
+    },
+  },
+  {
+    files: ['src/**/*.ts', 'functions/**/*.ts'],
+    plugins: { regexp },
+    rules: {
+      // Hostile text: a quadratic match of a megabyte holds up everybody for minutes.
+      'regexp/no-super-linear-backtracking': ['error', { report: 'potential' }],
+      'regexp/no-super-linear-move': ['error', { report: 'potential' }],
     },
   },
   {
@@ -74,6 +84,15 @@ export default tseslint.config(
           selector: 'VariableDeclarator > Identifier.init[name="Date"]',
           message: 'the clock is a port',
         },
+      ],
+    },
+  },
+  {
+    files: ['functions/cli/**/*.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...['process', 'console'].map((name) => ({ name, message: 'a command has its context only' })),
       ],
     },
   },

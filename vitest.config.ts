@@ -8,7 +8,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/conformance/**', 'test/integration/**', 'test/adversarial/**'],
-          // For what hangs, not for what is slow: each of the command line's tests starts many programs.
+          // For what hangs, not for what is slow on a loaded machine.
           testTimeout: 180_000,
           hookTimeout: 180_000,
         },

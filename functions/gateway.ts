@@ -125,6 +125,7 @@ function describe(settings: GatewaySettings): Record<string, unknown> {
     slurmrestd: slurmrestd.kind === 'unix' ? `unix:${slurmrestd.path}` : slurmrestd.url.origin,
     slurmKey: slurmKey.algorithm,
     munge: munge.mode,
+    areWritesBound: settings.areWritesBound,
     clientAddressFrom: clientAddress.source,
     replayGuard,
     versions,

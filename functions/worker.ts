@@ -8,6 +8,7 @@ import { buildGateway } from '../src/build-gateway.ts'
 import type { RequestReader } from '../src/gate-request.ts'
 import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
 import type { Log, MungeVerifier, RandomBytes } from '../src/ports.ts'
+import { readOriginForm } from '../src/request-target.ts'
 import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
 import { openDatabase, type Database } from '../src/tokens/database.ts'
 import { createPostgresReplayGuard } from '../src/tokens/replay-guard.ts'
@@ -98,8 +99,12 @@ function buildVerifier({ munge }: GatewaySettings, log: Log): MungeVerifier | nu
   return null
 }
 
-/** workerd joins repeated headers with a comma (measured); the credential reader knows. */
+/**
+ * workerd joins repeated headers with a comma; the credential reader knows. In the URL the target stands as it was sent,
+ * but for literal dot segments, which are gone (measured).
+ */
 const reader: RequestReader = {
   readRawHeaders: (context) => [...context.req.raw.headers],
+  readTarget: (context) => readOriginForm(context.req.raw.url),
   readConnection: () => ({ peerAddress: null, isEdge: true, hostAddresses: () => [] }),
 }

@@ -16,7 +16,8 @@ import { Outage, type Refusal } from './refusal.ts'
 export interface Trail {
   /** What the lines name from here on. `operation`: parsed, or the name of one of the gate's own paths. */
   note(known: { principal?: Principal; operation?: Operation | string }): void
-  allow(rule: GrantRule | 'any_credential'): void
+  /** @param jobs that the call lists in its document, canonical ids. */
+  allow(rule: GrantRule | 'any_credential', jobs?: readonly string[]): void
   refuse(refusal: Refusal): Response
   /** No decision could be made, or it could not be carried out. @param cause whatever was thrown. */
   fail(cause: unknown): Response
@@ -46,9 +47,9 @@ export function createAudit(
       note(known) {
         subject = { ...subject, ...known }
       },
-      allow(rule) {
+      allow(rule, jobs = []) {
         allowedAt = now()
-        decide('audit', rule, 'allowed')
+        decide('audit', rule, 'allowed', jobs.length === 0 ? {} : { jobs })
       },
       refuse(refusal) {
         const response = answerRefusal(requestId, refusal)
@@ -77,11 +78,13 @@ export function createAudit(
   }
 }
 
-function describePrincipal(principal: Principal | undefined): Record<string, string | null> {
+function describePrincipal(principal: Principal | undefined): Record<string, string | boolean | null> {
   return {
     principal: principal?.slurmUser ?? null,
     credential: principal?.method ?? null,
     token_id: principal?.method === 'token' ? principal.tokenId : null,
+    // Whose writes MUNGE_REQUIRE_BINDING would refuse.
+    ...(principal?.method === 'munge' && { is_bound: principal.boundDigest !== null }),
   }
 }
 

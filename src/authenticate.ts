@@ -1,5 +1,6 @@
 /** Finds out whom a credential proves the caller to be. Says nothing about what the caller may do. */
 
+import { foldAccount } from './account-name.ts'
 import { checkUserName, type Credential } from './credential.ts'
 import type { ClientAddress, Clock, MungeVerifier, ReplayGuard, TokenRecord, TokenStore } from './ports.ts'
 import {
@@ -58,7 +59,9 @@ async function authenticateMunge(
   if ('kind' in identity) return identity
   if (isDeniedUser(options.deniedUsers, identity.user)) return refuse('munge_user_denied')
   const isFirst = await options.replays.claim(identity.credentialDigest, identity.expiresAt)
-  return isFirst ? { method: 'munge', slurmUser: identity.user, uid: identity.uid } : refuse('munge_replayed')
+  if (!isFirst) return refuse('munge_replayed')
+  const { user, uid, boundDigest } = identity
+  return { method: 'munge', slurmUser: user, uid, boundDigest }
 }
 
 async function authenticateToken(
@@ -92,7 +95,7 @@ function buildTokenPrincipal(record: TokenRecord, areAdminScopesOn: boolean): To
     tokenId: record.id,
     tokenName: record.name,
     scopes: new Set(open.filter((scope) => record.scopes.includes(scope))),
-    account: record.account === null ? null : record.account.toLowerCase(),
+    account: record.account === null ? null : foldAccount(record.account),
     expiresAt: record.expiresAt,
   }
 }

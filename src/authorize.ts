@@ -5,11 +5,12 @@
 
 import type { Call } from './call.ts'
 import { judgeMungeDocument } from './document/munge-document.ts'
+import { FLAGS_WITHIN_JOB } from './policy/kill-flags.ts'
 import { confineCall, type ConfinedCall } from './document/token-document.ts'
 import type { JobCheck } from './job-check.ts'
-import type { Operation } from './operation.ts'
-import type { Principal, TokenPrincipal } from './principal.ts'
-import { refuse, type Refusal } from './refusal.ts'
+import { readJobId, type Operation } from './operation.ts'
+import { isRestricted, type Principal } from './principal.ts'
+import { isRefusal, refuse, type Refusal } from './refusal.ts'
 
 /** Principal and call, allowed. Built here and nowhere else. */
 export type Grant = AuthorizedCall
@@ -22,22 +23,27 @@ class AuthorizedCall {
   readonly call: Call
   /** The rule that said yes, for the decision's audit line. */
   readonly rule: GrantRule
+  /** The jobs that an API token's document lists, for the decision's audit line. */
+  readonly listedJobs: readonly string[]
   /** The jobs that were looked at, all found in the token's account. */
   readonly checkedJobs: readonly string[]
   /** Unix milliseconds until which what was seen of those jobs counts; null: none was looked at. */
   readonly sendBefore: number | null
 
-  constructor(
-    principal: Principal,
-    call: Call,
-    rule: GrantRule,
-    checked: { jobs: readonly string[]; sendBefore: number } | null = null,
-  ) {
-    this.principal = principal
-    this.call = call
-    this.rule = rule
-    this.checkedJobs = checked?.jobs ?? []
-    this.sendBefore = checked?.sendBefore ?? null
+  constructor(parts: {
+    principal: Principal
+    call: Call
+    rule: GrantRule
+    listedJobs?: readonly string[]
+    checkedJobs?: readonly string[]
+    sendBefore?: number | null
+  }) {
+    this.principal = parts.principal
+    this.call = parts.call
+    this.rule = parts.rule
+    this.listedJobs = parts.listedJobs ?? []
+    this.checkedJobs = parts.checkedJobs ?? []
+    this.sendBefore = parts.sendBefore ?? null
   }
 }
 
@@ -60,7 +66,7 @@ export function authorizeOperation(principal: Principal, operation: Operation): 
       description: `this API token lacks the scope ${access}; ask the staff that issued it`,
     })
   }
-  if (principal.account === null || accountsIn !== 'anywhere') return null
+  if (!isRestricted(principal) || accountsIn !== 'anywhere') return null
   return refuse('operation_closed', {
     description: 'this operation is not open to a token that is restricted to one account',
   })
@@ -75,26 +81,40 @@ export async function authorizeCall(
   if (principal.method === 'munge') return authorizeMungeCall(principal, call)
   const confined = confineCall(principal, call)
   if (confined.kind === 'refusal') return confined
-  const jobs = findJobsToCheck(principal, confined)
-  if (jobs === null) return new AuthorizedCall(principal, confined.call, 'token_scope')
-  if (jobs.length === 0) return new AuthorizedCall(principal, confined.call, 'token_account')
-  const checked = await checkJobs(principal, call.operation.version, jobs)
+  const refusal = isRestricted(principal) ? judgeFlags(confined.call) : null
+  if (refusal !== null) return refusal
+  const grant = { principal, call: confined.call, listedJobs: confined.listedJobs }
+  if (!isRestricted(principal)) return new AuthorizedCall({ ...grant, rule: 'token_scope' })
+  const checkedJobs = findJobsToCheck(confined)
+  if (checkedJobs === null) return new AuthorizedCall({ ...grant, rule: 'token_scope' })
+  if (checkedJobs.length === 0) return new AuthorizedCall({ ...grant, rule: 'token_account' })
+  const checked = await checkJobs(principal, call.operation.version, checkedJobs)
   if ('kind' in checked) return checked
-  return new AuthorizedCall(principal, confined.call, 'token_account', { jobs, ...checked })
+  return new AuthorizedCall({ ...grant, ...checked, rule: 'token_account', checkedJobs })
 }
 
-/** A MUNGE caller's document goes upstream as it came; it is judged only for what is known to harm daemons. */
+/** As in the document of a bulk call: what reaches beyond the named job was not looked at. */
+function judgeFlags({ operation, query }: Call): Refusal | null {
+  const [, flag = null] = query.find(([name]) => name === 'flags') ?? []
+  if (operation.route.effect === 'read' || flag === null || FLAGS_WITHIN_JOB.has(flag.toUpperCase()))
+    return null
+  const list = [...FLAGS_WITHIN_JOB].filter((name) => name === name.toUpperCase()).join(', ')
+  return refuse('operation_closed', {
+    description: `of "flags" a token that is restricted to one account may use: ${list}`,
+  })
+}
+
+/** A MUNGE caller's document is judged only for what is known to harm daemons, and goes upstream unchanged in meaning. */
 function authorizeMungeCall(principal: Principal, call: Call): Grant | Refusal {
-  const { body, operation } = call
-  const problem = body === null ? null : judgeMungeDocument(body.bytes, body.contentType, operation)
-  if (problem !== null) return refuse('document_harmful', { description: problem.text })
-  return new AuthorizedCall(principal, call, 'munge_user')
+  const body = call.body === null ? null : judgeMungeDocument(call.body, call.operation)
+  if (isRefusal(body)) return body
+  return new AuthorizedCall({ principal, call: { ...call, body }, rule: 'munge_user' })
 }
 
 /** @returns null: no account decides; []: the document alone decided. */
-function findJobsToCheck(principal: TokenPrincipal, confined: ConfinedCall): readonly string[] | null {
-  if (principal.account === null) return null
-  const { route, ids } = confined.call.operation
+function findJobsToCheck(confined: ConfinedCall): readonly string[] | null {
+  const { operation } = confined.call
+  const { route } = operation
   switch (route.accountsIn) {
     case 'nothing':
     case 'anywhere':
@@ -103,7 +123,7 @@ function findJobsToCheck(principal: TokenPrincipal, confined: ConfinedCall): rea
       return []
     case 'named-job':
     case 'named-job-and-document':
-      return [ids['{job_id}'] ?? '']
+      return [readJobId(operation)]
     case 'listed-jobs':
       return confined.listedJobs
   }

@@ -44,10 +44,10 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
     slurmrestd: () => checkSlurmrestd(upstream),
     munge: munge === null ? null : () => munge.check(),
   }
-  const { deniedUsers, bearerUserNames, areAdminScopesOn, basePath, bodyMaxBytes } = settings
+  const { deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes } = settings
   return createGateway({
     ...parts,
-    ...{ deniedUsers, bearerUserNames, areAdminScopesOn, basePath, bodyMaxBytes },
+    ...{ deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes },
     send: createSendUpstream({ upstream, slurmTokens, slots, timeoutMilliseconds, now }),
     versions: createVersionCatalog({ ...parts, setting: settings.versions, timeoutMilliseconds }),
     findReadiness: createReadiness({ checks, maySharePromises, now, log }),

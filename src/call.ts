@@ -4,7 +4,7 @@
  */
 
 import { readAll } from './byte-stream.ts'
-import { QUERY_VALUE_MAX_CHARACTERS } from './limits.ts'
+import { QUERY_VALUE_MAX_CHARACTERS, YAML_MAX_BYTES } from './limits.ts'
 import { encodeText, type Operation } from './operation.ts'
 import { findQueryRule } from './policy/query-rules.ts'
 import type { Principal } from './principal.ts'
@@ -46,7 +46,10 @@ export async function readCall(
   if (operation.route.body === null) return refuse('body_not_allowed')
   const contentType = readContentType(source.headers, principal.method === 'munge')
   if (contentType === null) return refuse('content_type_unsupported')
-  const bytes = await readBody(source, bodyMaxBytes)
+  const isYaml = contentType === 'application/x-yaml' && bodyMaxBytes > YAML_MAX_BYTES
+  const bytes = await (isYaml
+    ? readBody(source, YAML_MAX_BYTES, `YAML is taken up to ${YAML_MAX_BYTES} bytes; send it as JSON`)
+    : readBody(source, bodyMaxBytes))
   if ('kind' in bytes) return bytes
   return buildCall(operation, query, bytes.length === 0 ? null : { contentType, bytes })
 }
@@ -116,7 +119,7 @@ export function readContentType(headers: Headers, mayBeYaml: boolean): CallBody[
   const coding = headers.get('content-encoding')
   if (coding !== null && coding.trim().toLowerCase() !== 'identity') return null
   const [type = '', ...parameters] = (headers.get('content-type') ?? '').toLowerCase().split(';')
-  const isUtf8 = parameters.every((parameter) => /^\s*(charset="?utf-8"?)?\s*$/.test(parameter))
+  const isUtf8 = parameters.every((parameter) => /^(charset="?utf-8"?)?$/.test(parameter.trim()))
   if (!isUtf8) return null
   if (type.trim() === 'application/json') return 'application/json'
   return mayBeYaml && YAML_TYPES.has(type.trim()) ? 'application/x-yaml' : null
@@ -126,9 +129,13 @@ export function readContentType(headers: Headers, mayBeYaml: boolean): CallBody[
 export async function readBody(
   source: Pick<CallSource, 'headers' | 'readBody'>,
   bodyMaxBytes: number,
+  description = `the body is larger than ${bodyMaxBytes} bytes`,
 ): Promise<Uint8Array<ArrayBuffer> | Refusal> {
-  const tooLarge = refuse('body_too_large', { description: `the body is larger than ${bodyMaxBytes} bytes` })
+  const tooLarge = refuse('body_too_large', { description })
   if (Number(source.headers.get('content-length') ?? 0) > bodyMaxBytes) return tooLarge
+  // Of `gzip, chunked` Node takes only the chunks apart: the next parser may read another document (smuggling).
+  const coding = source.headers.get('transfer-encoding')
+  if (coding !== null && coding.trim().toLowerCase() !== 'chunked') return refuse('body_malformed')
   try {
     return (await readAll(source.readBody(), bodyMaxBytes)) ?? tooLarge
   } catch {

@@ -73,7 +73,15 @@ function readAuthorization(header: string): Authorization {
 
 /** RFC 9110 section 5.6.3: optional white space is space and tab; a no-break space belongs to the value. */
 function trimSpace(text: string): string {
-  return text.replace(/^[ \t]+/, '').replace(/[ \t]+$/, '')
+  let start = 0
+  let end = text.length
+  while (start < end && isSpace(text[start])) start += 1
+  while (start < end && isSpace(text[end - 1])) end -= 1
+  return text.slice(start, end)
+}
+
+function isSpace(character: string | undefined): boolean {
+  return character === ' ' || character === '\t'
 }
 
 /** An unknown scheme beside a token is a second credential; an empty Authorization is none, and refused as empty. */

@@ -4,7 +4,6 @@
  */
 
 import type { Grant, GrantRule } from './authorize.ts'
-import { measureHead } from './gate-request.ts'
 import type { Judge, JudgedRequest } from './judge.ts'
 import { HEAD_MAX_BYTES } from './limits.ts'
 import { formatVersion, parseSegments, type Operation } from './operation.ts'
@@ -52,10 +51,11 @@ export async function explain(
   caller: Principal | Refusal,
   question: Question,
 ): Promise<Explanation> {
-  const url = new URL(`http://gate.invalid/${question.target.replace(/^\/+/, '')}`)
   const known = describeCaller(caller)
-  if (measureHead(url, []) > HEAD_MAX_BYTES) return describeRefusal(refuse('head_too_large'), known)
-  const request = buildRequest(url, question)
+  const { target, contentType } = question
+  if (target.length + (contentType?.length ?? 0) > HEAD_MAX_BYTES)
+    return describeRefusal(refuse('head_too_large'), known)
+  const request = buildRequest(question)
   const route = findOwnRoute(request.segments)
   if (route !== null && (route.access === 'public' || !isRefusal(caller))) {
     const call = await judgeOwnCall(route, request)
@@ -76,13 +76,14 @@ export async function explain(
   }
 }
 
-function buildRequest(url: URL, { method, contentType, body }: Question): JudgedRequest {
+function buildRequest({ method, target, contentType, body }: Question): JudgedRequest {
+  const url = new URL(`http://gate.invalid/${target.replace(/^\/+/, '')}`)
   const headers = new Headers()
   // What no header could carry is no type at all.
   if (contentType !== null && /^[ -~]*$/.test(contentType)) headers.set('content-type', contentType)
   if (body !== null) headers.set('content-length', String(body.length))
   return {
-    method: method.toUpperCase(),
+    method,
     segments: parseSegments(url.pathname),
     search: url.search,
     headers,

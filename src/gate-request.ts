@@ -4,11 +4,14 @@ import type { Context } from 'hono'
 import type { Connection, FindClientAddress } from './client-address.ts'
 import { parseSegments } from './operation.ts'
 import type { ClientAddress, RandomBytes, RawHeaders } from './ports.ts'
+import { parseTarget } from './request-target.ts'
 
 export interface GateRequest {
   /** Ours, 128 random bits in hex. */
   readonly requestId: string
   readonly method: string
+  /** Path and query, base path included, as they were sent: what `segments` and `search` were read from. */
+  readonly target: string
   /** Decoded, below the base path; null: undecodable, or not below it. */
   readonly segments: readonly string[] | null
   readonly search: string
@@ -25,6 +28,8 @@ export interface GateRequest {
 export interface RequestReader {
   /** Repeated headers stand repeatedly where the runtime keeps them apart. */
   readRawHeaders(context: Context): RawHeaders
+  /** Path and query of the request line, beginning with a slash, as untouched as the runtime shows them. */
+  readTarget(context: Context): string
   readConnection(context: Context): Connection
 }
 
@@ -43,17 +48,18 @@ export function createGateRequestReader(options: GateRequestOptions): (context: 
 
   return function readGateRequest(context) {
     const request = context.req.raw
-    // The URL parser resolves dot segments the same way on every runtime; what it yields is matched, never forwarded.
-    const url = new URL(request.url)
+    const target = reader.readTarget(context)
+    const url = parseTarget(target)
     const rawHeaders = reader.readRawHeaders(context)
     return {
       requestId: buildRequestId(randomBytes),
       method: request.method,
+      target,
       segments: stripBase(parseSegments(url.pathname), baseSegments),
       search: url.search,
       rawHeaders,
       headers: request.headers,
-      headBytes: measureHead(url, rawHeaders),
+      headBytes: measureHead(target, rawHeaders),
       readBody: () => request.body,
       client: findClientAddress(reader.readConnection(context), rawHeaders),
     }
@@ -69,8 +75,8 @@ function stripBase(
 }
 
 /** `name: value\r\n` each. */
-export function measureHead(url: URL, rawHeaders: RawHeaders): number {
-  let bytes = url.pathname.length + url.search.length
+function measureHead(target: string, rawHeaders: RawHeaders): number {
+  let bytes = target.length
   for (const [name, value] of rawHeaders) bytes += name.length + value.length + 4
   return bytes
 }

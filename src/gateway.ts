@@ -22,10 +22,12 @@ import { createOwnPathJudge } from './own-path.ts'
 import type { Log } from './ports.ts'
 import { createPublicPaths, type PublicPathOptions } from './public-path.ts'
 import { isRefusal, refuse } from './refusal.ts'
+import { confirmBinding } from './request-binding.ts'
 import { buildUpstreamCall, type SendUpstream } from './upstream-request.ts'
 
 export interface GatewayOptions extends AuthenticatorOptions, GateRequestOptions, PublicPathOptions {
   readonly bodyMaxBytes: number
+  readonly areWritesBound: boolean
   readonly send: SendUpstream
   readonly log: Log
 }
@@ -37,6 +39,7 @@ export function createGateway(options: GatewayOptions): Hono {
   const authenticate = createAuthenticator(options)
   const judge = createJudge({
     bodyMaxBytes: options.bodyMaxBytes,
+    areWritesBound: options.areWritesBound,
     findVersions: () => options.versions.findVersions(),
     checkJobs: createJobCheck(options.send, options.now),
   })
@@ -44,22 +47,24 @@ export function createGateway(options: GatewayOptions): Hono {
   const beginTrail = createAudit(options.log, options.now)
 
   /** Refusals are in the contract's order ("First match wins"). */
-  async function decide(request: GateRequest, trail: Trail): Promise<Response> {
-    if (request.headBytes > HEAD_MAX_BYTES) return trail.refuse(refuse('head_too_large'))
-    const publicAnswer = await answerPublicPath(request)
+  async function decide(received: GateRequest, trail: Trail): Promise<Response> {
+    if (received.headBytes > HEAD_MAX_BYTES) return trail.refuse(refuse('head_too_large'))
+    const publicAnswer = await answerPublicPath(received)
     if (publicAnswer !== null) return publicAnswer
 
-    const credential = readCredential(request.rawHeaders)
+    const credential = readCredential(received.rawHeaders)
     if (isRefusal(credential)) return trail.refuse(credential)
-    const principal = await authenticate(credential, request.client)
+    const principal = await authenticate(credential, received.client)
     if (isRefusal(principal)) return trail.refuse(principal)
     trail.note({ principal })
+    const request = await confirmBinding(received, principal, options.bodyMaxBytes)
+    if (isRefusal(request)) return trail.refuse(request)
 
     const ownAnswer = await answerCredentialedPath(request, principal, trail)
     if (ownAnswer !== null) return ownAnswer
     const grant = await judge(request, principal, (operation) => trail.note({ operation }))
     if (isRefusal(grant)) return trail.refuse(grant)
-    trail.allow(grant.rule)
+    trail.allow(grant.rule, grant.listedJobs)
 
     const answer = await options.send(grant.principal, buildUpstreamCall(grant, request.headers))
     trail.answered(answer.status)

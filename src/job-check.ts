@@ -3,11 +3,12 @@
  * and their leader) has to be in the token's account. Never cached; unknown and foreign jobs get the same answer.
  */
 
+import { isSameAccount } from './account-name.ts'
 import { readAll } from './byte-stream.ts'
 import { JOB_CHECK_FRESH_MILLISECONDS, JOB_CHECK_MAX_BYTES } from './limits.ts'
-import { formatVersion } from './operation.ts'
+import { formatVersion, isJobId } from './operation.ts'
 import type { Clock } from './ports.ts'
-import type { TokenPrincipal } from './principal.ts'
+import type { RestrictedToken } from './principal.ts'
 import { Outage, refuse, type Refusal } from './refusal.ts'
 import {
   isObject,
@@ -26,7 +27,7 @@ import type { SendUpstream } from './upstream-request.ts'
  * @throws Outage when slurmrestd does not tell.
  */
 export type JobCheck = (
-  principal: TokenPrincipal,
+  principal: RestrictedToken,
   version: number,
   jobIds: readonly string[],
 ) => Promise<{ readonly sendBefore: number } | Refusal>
@@ -42,7 +43,7 @@ export function createJobCheck(send: SendUpstream, now: Clock): JobCheck {
       seen.add(jobId)
       if (now() > sendBefore) throw new Outage('job_check_stale', `${seen.size} jobs were looked at in time`)
       const records = await findJobRecords(send, principal, version, jobId)
-      if (account === null || !areAllIn(records, account)) return refuseJob(account ?? '')
+      if (!areAllIn(records, account)) return refuseJob(account)
       waiting.push(...records.flatMap((record) => readLeader(record)))
     }
     return { sendBefore }
@@ -52,13 +53,7 @@ export function createJobCheck(send: SendUpstream, now: Clock): JobCheck {
 type JobRecord = Readonly<Record<string, unknown>>
 
 function areAllIn(records: readonly JobRecord[], account: string): boolean {
-  return (
-    records.length > 0 &&
-    records.every((record) => {
-      const found = record['account']
-      return typeof found === 'string' && found.toLowerCase() === account
-    })
-  )
+  return records.length > 0 && records.every((record) => isSameAccount(record['account'], account))
 }
 
 function refuseJob(account: string): Refusal {
@@ -69,7 +64,7 @@ function refuseJob(account: string): Refusal {
 
 async function findJobRecords(
   send: SendUpstream,
-  principal: TokenPrincipal,
+  principal: RestrictedToken,
   version: number,
   jobId: string,
 ): Promise<readonly JobRecord[]> {
@@ -120,11 +115,11 @@ function requireSameJob(records: readonly JobRecord[], jobId: string): readonly 
 function readLeader(record: JobRecord): string[] {
   const leader = readNumber(record['het_job_id'])
   if (leader === undefined || leader === null || leader === 0) return []
-  if (typeof leader !== 'number') throw new Outage('job_check_failed', 'a job names its leader unreadably')
-  return [String(leader)]
+  if (typeof leader === 'number' && isJobId(String(leader), true)) return [String(leader)]
+  throw new Outage('job_check_failed', 'a job names its leader unreadably')
 }
 
-/** A number up to v0.0.39, `{set, number}` since. */
+/** A number up to v0.0.39, `{set, number}` since; an object without one is no number. */
 function readNumber(raw: unknown): unknown {
-  return isObject(raw) ? raw['number'] : raw
+  return isObject(raw) ? (raw['number'] ?? Number.NaN) : raw
 }

@@ -10,9 +10,12 @@ import type { JobCheck } from './job-check.ts'
 import { findOperation, type Operation } from './operation.ts'
 import type { Principal } from './principal.ts'
 import { isRefusal, type Refusal } from './refusal.ts'
+import { requireBinding } from './request-binding.ts'
 
 export interface JudgeOptions {
   readonly bodyMaxBytes: number
+  /** Whether a MUNGE credential has to be bound to its request for a write. */
+  readonly areWritesBound: boolean
   /** The NN of the v0.0.NN that are served, ascending. @throws Outage `versions_unknown` */
   readonly findVersions: () => Promise<readonly number[]>
   readonly checkJobs: JobCheck
@@ -41,7 +44,8 @@ export function createJudge(options: JudgeOptions): Judge {
     const operation = findOperation(request, principal, await options.findVersions())
     if (isRefusal(operation)) return operation
     onOperation(operation)
-    const refusal = authorizeOperation(principal, operation)
+    const unbound = options.areWritesBound ? requireBinding(principal, operation) : null
+    const refusal = unbound ?? authorizeOperation(principal, operation)
     if (refusal !== null) return refusal
     const call = await readCall(request, operation, principal, options.bodyMaxBytes)
     if (isRefusal(call)) return call

@@ -24,6 +24,28 @@ export const JSON_DEPTH_MAX = 32
 /** Values and keys in one document; a submission with a large environment has a few thousand. */
 export const JSON_VALUES_MAX = 100_000
 
+/** 22.05 copies each key into `char[256]` before it looks it up, and looks up what fitted (`_per_job_param`). */
+export const KEY_MAX_BYTES = 255
+
+/**
+ * slurmrestd looks up list items and members one after the other: 20,000 in one take it 7 to 27 s, 100,000 more than a
+ * minute, on all three releases. So the squares of all sizes in a document are summed up: one list of 10,000 (about
+ * 2 s), or many short ones.
+ */
+export const SIZE_SQUARES_MAX = 10_000 ** 2
+
+/** In one document: slurmctld looks up and logs each unknown host, at 5,000 to 40,000 a second, and answers nobody meanwhile. */
+export const HOSTS_MAX = 10_000
+
+/** In one query value: `instances?node_list=` with 65,000 nodes takes seconds and with a million never ends (24.11, 26.05). */
+export const NODES_MAX = 10_000
+
+/** A YAML body: js-yaml takes up to 90 times its size (measured). Submissions have a few 100 KB; JSON has more room. */
+export const YAML_MAX_BYTES = 1024 * 1024
+
+/** Marks of structure in YAML, those in scripts counted too: js-yaml makes a few events of each. */
+export const YAML_MARKS_MAX = 100_000
+
 /** A restricted token's job description: more components than any real het job or batch of jobs. */
 export const JOB_COMPONENTS_MAX = 256
 
@@ -39,8 +61,11 @@ export const ERROR_BODY_MAX_BYTES = 64 * 1024
 /** The OpenAPI document is 0.5 to 1.8 MB (measured). */
 export const OPENAPI_MAX_BYTES = 16 * 1024 * 1024
 
-/** The answer to our own look at one job before a write; an array job has a record per task. */
+/** The answer to our own look at one job before a write: some 5,500 array tasks of 24.11 at 6 KB each (measured). */
 export const JOB_CHECK_MAX_BYTES = 32 * 1024 * 1024
+
+/** The most that `REQUEST_BODY_MAX_BYTES` may be. */
+export const BODY_LARGEST_BYTES = 50 * 1024 * 1024
 
 /** How long the versions learnt from slurmrestd are used before they are asked for again. */
 export const VERSIONS_FRESH_MILLISECONDS = 5 * 60_000

@@ -4,7 +4,7 @@
  */
 
 import { JOB_ID_MAX, JOB_PART_MAX, PATH_NAME_MAX_CHARACTERS } from './limits.ts'
-import type { Principal } from './principal.ts'
+import { isRestricted, type Principal } from './principal.ts'
 import { refuse, type Refusal } from './refusal.ts'
 import { ROUTES, type Route } from './policy/route-table.ts'
 
@@ -55,9 +55,23 @@ export function findOperation(
     return refuse('method_not_allowed', { allow: routes.map(({ route }) => route.method) })
   }
   // A token bound to one account names whole jobs only, never a task or component.
-  const isRestricted = principal.method === 'token' && principal.account !== null
-  const ids = readIds(found, rest, isRestricted)
-  return ids === null ? refuse('path_id_malformed') : { kind: 'operation', route: found.route, version, ids }
+  const ids = readIds(found, rest, isRestricted(principal))
+  return ids === null ? refuseId(principal) : { kind: 'operation', route: found.route, version, ids }
+}
+
+function refuseId(principal: Principal): Refusal {
+  if (!isRestricted(principal)) return refuse('path_id_malformed')
+  return refuse('path_id_malformed', {
+    description:
+      'a token that is restricted to one account names whole jobs, in decimal without leading zeros, no tasks N_T and no components N+C',
+  })
+}
+
+/** @throws TypeError for an operation whose path names no job. */
+export function readJobId({ route, ids }: Operation): string {
+  const jobId = ids['{job_id}']
+  if (jobId === undefined) throw new TypeError(`${route.template} names no job`)
+  return jobId
 }
 
 /** The upstream path, rebuilt from parsed parts. */
@@ -124,13 +138,13 @@ function isPlaceholder(part: string): boolean {
 function readIds(
   { route, parts }: RouteParts,
   segments: readonly string[],
-  isRestricted: boolean,
+  areWholeJobs: boolean,
 ): Record<string, string> | null {
   const ids: Record<string, string> = {}
   for (const [index, part] of parts.entries()) {
     if (!isPlaceholder(part)) continue
     const segment = segments[index] ?? ''
-    const isGood = part === '{job_id}' ? isJobId(segment, isRestricted) : isName(segment, route.template)
+    const isGood = part === '{job_id}' ? isJobId(segment, areWholeJobs) : isName(segment, route.template)
     if (!isGood) return null
     ids[part] = segment
   }
@@ -140,11 +154,12 @@ function readIds(
 /**
  * Decimal, no leading zero. slurmrestd reads `01`, `0x1`, `1e1`, `+1`, `1.batch` as some job too, not the same one in
  * every version and for every method (measured): parser differential.
+ * @param isWholeJob no task `N_T` and no component `N+C`.
  */
-export function isJobId(text: string, isRestricted: boolean): boolean {
+export function isJobId(text: string, isWholeJob: boolean): boolean {
   const match = /^([1-9]\d{0,9})(?:[_+](0|[1-9]\d{0,9}))?$/.exec(text)
   if (match === null || Number(match[1]) > JOB_ID_MAX) return false
-  return match[2] === undefined || (!isRestricted && Number(match[2]) <= JOB_PART_MAX)
+  return match[2] === undefined || (!isWholeJob && Number(match[2]) <= JOB_PART_MAX)
 }
 
 /**

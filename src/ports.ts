@@ -32,6 +32,8 @@ export interface MungeIdentity {
   readonly credentialDigest: string
   /** Unix time in seconds after which munged itself refuses the credential as expired. */
   readonly expiresAt: number
+  /** Digest of the only request it may be used for, lower-case hex; null: it is not bound to one. */
+  readonly boundDigest: string | null
 }
 
 /** Decides on one MUNGE credential. A credential that was accepted once is used up. */

@@ -22,6 +22,8 @@ export interface MungePrincipal {
   readonly method: 'munge'
   readonly slurmUser: string
   readonly uid: number
+  /** Of the one request the credential was made for; null: for any. Compared before anything else is decided. */
+  readonly boundDigest: string | null
 }
 
 /** An API token: acts as its Slurm user, within its scopes and account. */
@@ -37,4 +39,11 @@ export interface TokenPrincipal {
   readonly expiresAt: number | null
 }
 
+/** An API token that may write to jobs of one account only. */
+export type RestrictedToken = TokenPrincipal & { readonly account: string }
+
 export type Principal = MungePrincipal | TokenPrincipal
+
+export function isRestricted(principal: Principal): principal is RestrictedToken {
+  return principal.method === 'token' && principal.account !== null
+}

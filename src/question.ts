@@ -23,11 +23,26 @@ export function parseQuestion(bytes: Uint8Array): Question | Refusal {
   if ([...members.keys()].some((key) => !MEMBERS.has(key))) return refuseQuestion()
   const method = readText(members.get('method'))
   const target = readText(members.get('path'))
-  if (method === null || target === null || !target.startsWith('/')) return refuseQuestion()
+  if (method === null || target === null) return refuseQuestion()
+  const problem = findQuestionProblem(method, target)
+  if (problem !== null) return refuse('json_malformed', { description: problem })
   const body = members.get('body')
   const text = body === undefined ? null : (readText(body) ?? serializeJson(body))
   const contentType = readText(members.get('content_type')) ?? (text === null ? null : 'application/json')
   return { method, target, contentType, body: text === null ? null : new TextEncoder().encode(text) }
+}
+
+/**
+ * A request line that no client could send, or that runtimes read differently, has no decision to explain.
+ * @returns words for whoever asks; null: none of these.
+ */
+export function findQuestionProblem(method: string, target: string): string | null {
+  if (!/^[A-Z]{1,32}$/.test(method)) return 'the method is in capitals, such as GET'
+  if (!target.startsWith('/')) return 'the path begins with a slash'
+  if (/[^!-~]|[#\\]/.test(target)) {
+    return 'percent-encode what is in the path but letters, digits and what URLs use; leave out the fragment'
+  }
+  return null
 }
 
 function readText(value: JsonValue | undefined): string | null {

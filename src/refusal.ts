@@ -172,6 +172,18 @@ export const REFUSALS = {
     description:
       'MUNGE credentials are not accepted here: this gate does not learn the address of its clients (CLIENT_ADDRESS_FROM); use an API token',
   },
+  munge_request_mismatch: {
+    status: 401,
+    number: 20154,
+    description:
+      'this credential was made for another request: method, target or body differ from those it is bound to, or were changed on the way; create it with: slurmgate munge-header METHOD TARGET',
+  },
+  munge_binding_required: {
+    status: 401,
+    number: 20155,
+    description:
+      'writes need a credential that is bound to its request here; create it with: slurmgate munge-header METHOD TARGET [--body FILE]',
+  },
   version_not_served: {
     status: 400,
     number: 20200,

@@ -17,6 +17,7 @@ import {
 } from './environment.ts'
 import { parseAddressRange } from './ip-address.ts'
 import { isLoopbackHost, readListener, type Listener } from './listener-settings.ts'
+import { BODY_LARGEST_BYTES } from './limits.ts'
 import type { ExchangeKeys } from './munge/exchange.ts'
 import {
   MUNGE_POLICY_NAMES,
@@ -49,6 +50,8 @@ export interface GatewaySettings {
   readonly deniedUsers: ReadonlySet<string>
   readonly versions: 'auto' | readonly number[]
   readonly munge: MungeSettings
+  /** Whether a MUNGE credential has to be bound to its request for a write. */
+  readonly areWritesBound: boolean
   readonly replayGuard: 'postgres' | 'local'
   readonly clientAddress: ClientAddressSettings
   readonly bearerUserNames: ReadonlySet<string>
@@ -93,6 +96,7 @@ export function parseGatewaySettings(
     deniedUsers: readDeniedUsers(env, problems),
     versions: readVersionSetting(env, problems),
     munge: readMunge(source, listener, problems),
+    areWritesBound: readRequireBinding(env, problems),
     replayGuard: readReplayGuard(env, runtime, problems),
     clientAddress: readClientAddress(env, runtime, problems),
     bearerUserNames: new Set(
@@ -168,7 +172,7 @@ export function readVersionSetting(env: Environment, problems: string[]): 'auto'
 }
 
 export function readBodyMaxBytes(env: Environment, problems: string[]): number {
-  const options = { default: 8 * MIB, min: 1024, max: 50 * MIB }
+  const options = { default: 8 * MIB, min: 1024, max: BODY_LARGEST_BYTES }
   return readInteger(env, 'REQUEST_BODY_MAX_BYTES', options, problems)
 }
 
@@ -201,6 +205,11 @@ function readMunge(
   }
   requireConfidential(env, 'MUNGE_VERIFIER_URL', url, runtime, problems)
   return { mode, url, keys }
+}
+
+function readRequireBinding(env: Environment, problems: string[]): boolean {
+  const choices = ['off', 'writes'] as const
+  return readChoice(env, 'MUNGE_REQUIRE_BINDING', { default: 'off', choices }, problems) === 'writes'
 }
 
 function readReplayGuard(env: Environment, runtime: RuntimeName, problems: string[]): 'postgres' | 'local' {

@@ -7,6 +7,7 @@ import { JOB_LIST_MAX } from '../src/limits.ts'
 import { parseVerifierSettings } from '../src/munge/verifier-settings.ts'
 import { OWN_ROUTES } from '../src/own-path.ts'
 import { ADMIN_SCOPES, PUBLIC_SCOPES } from '../src/principal.ts'
+import { LOOK_UP_MILLISECONDS } from '../functions/cli/service-user.ts'
 import { OUTAGES, REFUSALS } from '../src/refusal.ts'
 import { parseGatewaySettings, type GatewaySettings, type RuntimeName } from '../src/settings.ts'
 import { SERVICE_USER_WARNING_CODES } from '../src/tokens/service-user.ts'
@@ -99,6 +100,7 @@ function buildDefaults(): Readonly<Record<string, string>> {
     MUNGE_SOCKET: `\`${policy.socketPath}\``,
     MUNGE_MAX_TTL_SECONDS: String(policy.maxTtlSeconds),
     MUNGE_MIN_UID: String(policy.minUid),
+    MUNGE_REQUIRE_BINDING: node.areWritesBound ? '`writes`' : '`off`',
     MUNGE_HOST_BINDING: `\`${policy.hostBinding}\``,
     REPLAY_GUARD: `\`${node.replayGuard}\``,
     CLIENT_ADDRESS_FROM: `\`${node.clientAddress.source}\` on Node, \`${worker.clientAddress.source}\` on Workers`,
@@ -178,6 +180,10 @@ test('the commands in README.md are those of slurmgate --help, with their exit c
   expect(section('cli')).toBe(`\`\`\`\n${block}\n\`\`\``)
 })
 
+test('the time in which the user of a new token is looked up is the one in README.md', () => {
+  expect(readme).toContain(`could not be looked up within ${LOOK_UP_MILLISECONDS / 1000} s`)
+})
+
 test('every npm script that README.md names exists', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
   const named = [...readme.matchAll(/npm (?:run ([a-z:]+)|(test|start))/g)].map(
@@ -193,7 +199,7 @@ test('every relative link in the documents leads to a file', () => {
   }
 })
 
-test('the versions of the Worker build stand in one place: wrangler.toml has its entry and no preview URLs', () => {
+test('wrangler.toml starts functions/worker.ts, under no address of its own: no workers.dev name, no preview URLs', () => {
   const wrangler = read('wrangler.toml')
   expect(wrangler).toContain('main = "functions/worker.ts"')
   expect(wrangler).toContain('workers_dev = false')

@@ -20,8 +20,10 @@ export interface CommandContext {
   readonly userName: string
   readonly clock: Clock
   readonly randomBytes: RandomBytes
-  /** Where the SQL migrations are. */
-  readonly migrationsFolder: string
+  /** Holds `package.json` and `migrations`. */
+  readonly packageFolder: string
+  /** Until `token issue` has found out about the token's user, or does without. Default 10,000. */
+  readonly lookUpMilliseconds?: number
   /** The result, and nothing else. */
   print(text: string): void
   /** Notes and errors: one line each, never a token. */

@@ -3,8 +3,6 @@
  * the look at a job before a write is made where slurmrestd can be reached.
  */
 
-import { createReadStream } from 'node:fs'
-import { buffer } from 'node:stream/consumers'
 import { judgeTokenRecord } from '../../src/authenticate.ts'
 import { type Environment, readText } from '../../src/environment.ts'
 import { explain, type Explanation } from '../../src/explain.ts'
@@ -13,11 +11,12 @@ import { createJudge, type Judge } from '../../src/judge.ts'
 import { isLatestPath } from '../../src/operation.ts'
 import { createOwnPathJudge } from '../../src/own-path.ts'
 import { NEWEST_VERSION, OLDEST_VERSION } from '../../src/policy/route-table.ts'
-import type { Question } from '../../src/question.ts'
+import { findQuestionProblem, type Question } from '../../src/question.ts'
 import { Outage } from '../../src/refusal.ts'
 import { readBodyMaxBytes, readVersionSetting } from '../../src/settings.ts'
 import { isTokenId } from '../../src/tokens/token-id.ts'
 import { findToken, type RegisteredToken } from '../../src/tokens/token-register.ts'
+import { readBodyFile } from './body-file.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
 import {
   type IssueConfiguration,
@@ -42,9 +41,11 @@ export const explainRequest: Command = async (args, context) => {
   if (id === undefined || !isTokenId(id))
     throw new UsageError('--token-id needs the id of a token, such as tok_…')
   const [method = '', target = ''] = positionals
-  if (!target.startsWith('/')) throw new UsageError('the path begins with a slash')
+  const problem = findQuestionProblem(method, target)
+  if (problem !== null) throw new UsageError(problem)
   const settings = requireSettings(context.env, readSettings)
-  const body = values.body === undefined ? null : await readBody(values.body, settings.bodyMaxBytes, context)
+  const body =
+    values.body === undefined ? null : await readBodyFile(values.body, settings.bodyMaxBytes, context)
   const contentType = values['content-type'] ?? (body === null ? null : 'application/json')
   const token = await withTokenDatabase(settings.databaseUrl, (db) => findToken(db, id))
   if (token === null) throw new CommandFailure(`there is no token ${id}`)
@@ -68,20 +69,6 @@ function readSettings(env: Environment, problems: string[]): ExplainSettings {
   }
 }
 
-/** The bytes as they are; of more than `maxBytes` only so much that the judge sees it. */
-async function readBody(
-  file: string,
-  maxBytes: number,
-  context: CommandContext,
-): Promise<Uint8Array<ArrayBuffer>> {
-  if (file === '-') return await context.readStdin(maxBytes)
-  try {
-    return new Uint8Array(await buffer(createReadStream(file, { end: maxBytes })))
-  } catch {
-    throw new UsageError('the file of --body cannot be read')
-  }
-}
-
 async function explainFor(
   token: RegisteredToken,
   question: Question,
@@ -99,7 +86,8 @@ async function explainFor(
   }
   return await withSlurmrestd(context, settings.deniedUsers, ({ send, findVersions }) => {
     const checkJobs = createJobCheck(send, context.clock)
-    const judge = createJudge({ bodyMaxBytes: settings.bodyMaxBytes, findVersions, checkJobs })
+    const { bodyMaxBytes } = settings
+    const judge = createJudge({ bodyMaxBytes, areWritesBound: false, findVersions, checkJobs })
     return explain({ judge, judgeOwnCall }, caller, question)
   })
 }
@@ -114,6 +102,7 @@ function createLonelyJudge({ versions, bodyMaxBytes }: ExplainSettings, context:
   const reason = 'SLURMRESTD_URL is not set'
   const judge = createJudge({
     bodyMaxBytes,
+    areWritesBound: false,
     findVersions: () => Promise.resolve(versions === 'auto' ? ALL_VERSIONS : versions),
     checkJobs: () => Promise.reject(new Outage('job_check_failed', reason)),
   })

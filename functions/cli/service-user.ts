@@ -11,6 +11,8 @@ import {
 import { type CommandContext, UsageError } from './command.ts'
 import { SLURMRESTD_TIMEOUT_SECONDS, withSlurmrestd } from './slurmrestd.ts'
 
+export const LOOK_UP_MILLISECONDS = SLURMRESTD_TIMEOUT_SECONDS * 1000
+
 /** Never throws: what could not be found out is said. */
 export async function warnOfServiceUser(
   order: IssueOrder,
@@ -30,8 +32,9 @@ async function lookUp(
   deniedUsers: ReadonlySet<string>,
   context: CommandContext,
 ): Promise<ServiceUser> {
+  const timeoutMilliseconds = context.lookUpMilliseconds ?? LOOK_UP_MILLISECONDS
   return await withSlurmrestd(context, deniedUsers, (connection) =>
-    failAfter(SLURMRESTD_TIMEOUT_SECONDS * 1000, lookUpUser(slurmUser, connection)),
+    failAfter(timeoutMilliseconds, lookUpUser(slurmUser, connection)),
   )
 }
 

@@ -15,11 +15,13 @@ usage:
                                        a new token like ID, which ends after the grace period
   slurmgate explain --token-id ID METHOD PATH [--body FILE|-] [--content-type TYPE] [--json]
                                        how the gate would decide, and by which rule; forwards nothing
+  slurmgate munge-header METHOD TARGET [--body FILE|-]
+                                       the Authorization line of one request, for curl -H @-; good for that request only
   slurmgate db migrate [--json]        create or update the token store's schema
   slurmgate doctor [--json]            ask every dependency, one line each
   slurmgate --help | --version
 
-Configuration is read from the environment; the token commands need DATABASE_URL.
+Configuration is read from the environment; the token commands need DATABASE_URL, munge-header at most MUNGE_SOCKET.
 With the gateway's SLURMRESTD_URL and SLURM_JWT_* too, token issue looks the user up in Slurm's accounting and warns of
 what the token's account would not confine; --strict issues nothing then, nor when nobody could be asked.
 Exit codes: 0 done, 1 refused or failed, 2 not understood or badly configured.

@@ -9,6 +9,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import type { Hono } from 'hono'
 import type { Listener, TlsFiles } from '../../src/listener-settings.ts'
 import { readKeyFile } from './key-file.ts'
+import { rewriteTarget } from './sent-target.ts'
 import { writeAnswer } from './write-answer.ts'
 
 export interface Tls {
@@ -66,7 +67,7 @@ export function createHttpServer(
     { overrideGlobalObjects: false, errorHandler: answerFailure },
   )
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-    incoming.url = readOriginForm(incoming.url ?? '/')
+    rewriteTarget(incoming)
     void answer(incoming, outgoing)
   }
   const server =
@@ -79,17 +80,6 @@ export function createHttpServer(
     listen: () => listen(server, address),
     stop: (graceMilliseconds) => stop(server, graceMilliseconds),
   }
-}
-
-/**
- * RFC 9112 section 3.2: a server takes the absolute form too. Its authority, and a user name in it, are nobody's
- * business; the asterisk and authority forms become paths that do not exist. A backslash is escaped, for URL parsers
- * would take it for a slash.
- */
-function readOriginForm(target: string): string {
-  if (target.startsWith('/')) return target.replaceAll('\\', '%5C')
-  const path = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1] ?? target
-  return (path.startsWith('/') ? path : `/${path}`).replaceAll('\\', '%5C')
 }
 
 /** What never reached the app (a bad Host): no words of the failure, which may hold what the client sent. */

@@ -5,11 +5,13 @@ import type { Context } from 'hono'
 import type { RequestReader } from '../../src/gate-request.ts'
 import type { Clock, RawHeaders } from '../../src/ports.ts'
 import { createHostAddresses } from './host-addresses.ts'
+import { readSentTarget } from './sent-target.ts'
 
 export function createNodeRequestReader(now: Clock): RequestReader {
   const hostAddresses = createHostAddresses(now)
   return {
     readRawHeaders: (context) => pairHeaders(readBindings(context).incoming.rawHeaders),
+    readTarget: (context) => readSentTarget(readBindings(context).incoming),
     readConnection: (context) => ({
       peerAddress: readBindings(context).incoming.socket.remoteAddress ?? null,
       isEdge: false,

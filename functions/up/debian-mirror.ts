@@ -33,10 +33,12 @@ function findMainArchive(sources: AptSource[]): string | null {
 /** sources.list(5), ONE-LINE-STYLE FORMAT: `deb [options] uri suite component…` */
 function readOneLine(text: string): AptSource[] {
   return text.split('\n').flatMap((line) => {
-    const match = /^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+(.+)$/.exec(line.trim())
-    const [, uri, suite, components] = match ?? []
-    if (uri === undefined || suite === undefined || components === undefined) return []
-    return [{ uri, suites: [suite], components: components.split(/\s+/) }]
+    const words = line.trim().split(/\s+/)
+    const optionsEnd = words[1]?.startsWith('[') === true ? words.findIndex((word) => word.endsWith(']')) : 0
+    const [uri, suite, ...components] = words.slice(optionsEnd + 1)
+    if (words[0] !== 'deb' || optionsEnd === -1 || suite === undefined || uri === undefined) return []
+    if (components.length === 0) return []
+    return [{ uri, suites: [suite], components }]
   })
 }
 

@@ -11,7 +11,17 @@ export interface DocumentForm {
   /** Members with honest percent signs: scripts, output patterns such as `slurm-%j.out`, `array` with its limit. */
   readonly textKeys: ReadonlySet<string>
   readonly textListKeys: ReadonlySet<string>
+  /** Members that slurmrestd or slurmctld expands host lists in. */
+  readonly hostKeys: ReadonlySet<string>
 }
+
+const HOST_KEYS: readonly string[] = [
+  ...['required_nodes', 'excluded_nodes', 'node_list', 'nodes', 'hostlist', 'hostnames', 'hostname'],
+  ...['address', 'alternate', 'allocation_node_list', 'node_conf', 'configured', 'node_sets'],
+]
+/** A job's name is text; elsewhere `name` may be a node's. */
+const JOB_HOST_KEYS: ReadonlySet<string> = new Set(HOST_KEYS)
+const NAMED_HOST_KEYS: ReadonlySet<string> = new Set([...HOST_KEYS, 'name'])
 
 export function findForm(template: string): DocumentForm {
   if (template.startsWith('/slurm/job/')) return JOB_FORM
@@ -37,6 +47,7 @@ const JOB_FORM: DocumentForm = {
     ...['licenses', 'dependency'],
   ]),
   textListKeys: new Set(['environment', 'argv', 'spank_environment']),
+  hostKeys: JOB_HOST_KEYS,
 }
 const ACCOUNTING_FORM: DocumentForm = {
   isAccounting: true,
@@ -56,6 +67,7 @@ const ACCOUNTING_FORM: DocumentForm = {
   ]),
   textKeys: new Set(['comment', 'description', 'extra', 'administrator', 'job', 'system']),
   textListKeys: new Set(),
+  hostKeys: NAMED_HOST_KEYS,
 }
 /** A node's `name` is a list, and ends slurmrestd as any does. */
 const OTHER_FORM: DocumentForm = {
@@ -63,4 +75,5 @@ const OTHER_FORM: DocumentForm = {
   structures: new Set(['partitions', 'reservations']),
   textKeys: new Set(['comment', 'extra', 'reason']),
   textListKeys: new Set(),
+  hostKeys: NAMED_HOST_KEYS,
 }

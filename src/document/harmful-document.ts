@@ -4,10 +4,10 @@
  */
 
 import type { Operation } from '../operation.ts'
-import { JOB_COMPONENTS_MAX, JOB_ID_MAX, JOB_PART_MAX } from '../limits.ts'
-import { findForm } from './document-form.ts'
+import { HOSTS_MAX, JOB_COMPONENTS_MAX, JOB_ID_MAX, JOB_PART_MAX, SIZE_SQUARES_MAX } from '../limits.ts'
+import { findForm, type DocumentForm } from './document-form.ts'
 import { showName } from './field-name.ts'
-import { countHosts, HOST_KEYS } from './host-list.ts'
+import { countHosts } from './host-list.ts'
 import type { JsonValue } from './json-document.ts'
 import { findCrasher, readScalar, type Place } from './known-crashers.ts'
 
@@ -25,16 +25,6 @@ export function findHarm(
   )
 }
 
-/**
- * slurmrestd looks up list items and members one after the other: 20,000 in one take it 7 to 27 s, 100,000 more than a
- * minute, on all three releases. So the squares of all sizes are summed up: one list of 10,000 (about 2 s), or
- * many short ones.
- */
-const SIZE_SQUARES_MAX = 10_000 ** 2
-
-/** slurmctld looks up and logs each unknown host, at 5,000 to 40,000 a second, and answers nobody meanwhile. */
-const HOSTS_MAX = 10_000
-
 /** Goes through the document without recursion. @returns what is wrong; null: nothing. */
 function judgePlaces(
   document: JsonValue,
@@ -42,16 +32,18 @@ function judgePlaces(
 ): string | null {
   const form = findForm(route.template)
   const areIdsListed = route.body === 'kill-list' || route.body === 'requeue-list'
-  const open: Place[] = [{ value: document, key: '', isItem: false, depth: 0, isInStructure: true }]
+  const open: Place[] = [
+    { value: document, key: '', isItem: false, depth: 0, isInStructure: true, isHostList: false },
+  ]
   let sizeSquares = 0
   let hostsCount = 0
   for (let place = open.pop(); place !== undefined; place = open.pop()) {
     const { value, key } = place
     const words = findCrasher(place, version, form) ?? judgeText(place, areIdsListed)
     if (words !== null) return `${showName(key, 'the body')} ${words}`
-    if (value.type === 'string' && HOST_KEYS.has(key)) hostsCount += countHosts(value.value)
-    if (hostsCount > HOSTS_MAX) return `${showName(key, 'the body')} names more than ${HOSTS_MAX} hosts`
-    const size = pushContent(place, form.structures, open)
+    if (place.isHostList) hostsCount += countHostsIn(value)
+    if (!(hostsCount <= HOSTS_MAX)) return `${showName(key, 'the body')} names more than ${HOSTS_MAX} hosts`
+    const size = pushContent(place, form, open)
     sizeSquares += size ** 2
     if (sizeSquares > SIZE_SQUARES_MAX) return `${showName(key, 'the body')} has too many values`
   }
@@ -59,31 +51,57 @@ function judgePlaces(
 }
 
 /** @returns how many values there are in it. */
-function pushContent(place: Place, structures: ReadonlySet<string>, open: Place[]): number {
-  const { value, key, isItem, isInStructure } = place
+function pushContent(place: Place, form: DocumentForm, open: Place[]): number {
+  const { value, key, isItem, isInStructure, isHostList } = place
   const depth = place.depth + 1
   if (value.type === 'array') {
     // A list in a list is no structure's.
     const areInStructure = isInStructure && !isItem
-    for (const item of value.items)
-      open.push({ value: item, key, isItem: true, depth, isInStructure: areInStructure })
+    for (const item of value.items) {
+      open.push({ value: item, key, isItem: true, depth, isInStructure: areInStructure, isHostList })
+    }
     return value.items.length
   }
   if (value.type !== 'object') return 0
-  const areInStructure = isInStructure && (key === '' || structures.has(key))
+  const areInStructure = isInStructure && (key === '' || form.structures.has(key))
   for (const [name, member] of value.members) {
-    open.push({ value: member, key: name.toLowerCase(), isItem: false, depth, isInStructure: areInStructure })
+    const memberKey = name.toLowerCase()
+    open.push({
+      value: member,
+      key: memberKey,
+      isItem: false,
+      depth,
+      isInStructure: areInStructure,
+      // slurmrestd makes one text of an object where it wants a list.
+      isHostList: isHostList || form.hostKeys.has(memberKey),
+    })
   }
   return value.members.size
 }
 
+/** Keys count with the object that has them. */
+function countHostsIn(value: JsonValue): number {
+  if (value.type === 'string') return countHosts(value.value)
+  if (value.type !== 'object') return 0
+  return [...value.members.keys()].reduce((total, key) => total + countHosts(key), 0)
+}
+
 function judgeText({ value, key, isItem }: Place, areIdsListed: boolean): string | null {
   const text = readScalar(value)
-  if (text === null) return null
-  // No MaxArraySize is above 4,000,001 (slurm.conf(5)).
-  if (key === 'array' && /\d{8}/.test(text.replace(/%.*$/, ''))) return 'has a task number that is too high'
-  if (key === 'jobs' && areIdsListed && isItem && !isListedId(text)) return 'has an item that is not a job id'
-  return null
+  if (key === 'jobs' && areIdsListed) return judgeListedId(text, value.type === 'array' && !isItem)
+  if (text === null || key !== 'array') return null
+  const end = text.indexOf('%')
+  return hasHighTask(end === -1 ? text : text.slice(0, end)) ? 'has a task number that is too high' : null
+}
+
+/** A list of ids, or one: what else there may be is some other job for some version. */
+function judgeListedId(text: string | null, isList: boolean): string | null {
+  return isList || (text !== null && isListedId(text)) ? null : 'has an item that is not a job id'
+}
+
+/** No MaxArraySize is above 4,000,001 (slurm.conf(5)). */
+function hasHighTask(text: string): boolean {
+  return /\d{8}/.test(text)
 }
 
 /**
@@ -93,8 +111,11 @@ function judgeText({ value, key, isItem }: Place, areIdsListed: boolean): string
 function isListedId(text: string): boolean {
   if (/^s[0-9A-Za-z]{1,20}$/.test(text)) return true
   const form =
-    /^([1-9]\d{0,9})(?:_\*|_\[[\d,:%-]{1,1000}\]|[_+](0|[1-9]\d{0,9}))?(?:\.[A-Za-z0-9_+]{1,20})?$/.exec(text)
-  return form !== null && Number(form[1]) <= JOB_ID_MAX && Number(form[2] ?? 0) <= JOB_PART_MAX
+    /^([1-9]\d{0,9})(?:_\*|_\[([\d,:%-]{1,1000})\]|[_+](0|[1-9]\d{0,9}))?(?:\.[A-Za-z0-9_+]{1,20})?$/.exec(
+      text,
+    )
+  if (form === null || hasHighTask(form[2] ?? '')) return false
+  return Number(form[1]) <= JOB_ID_MAX && Number(form[3] ?? 0) <= JOB_PART_MAX
 }
 
 /** 24.11 and 26.05 refuse more than 128 components; 22.05 takes any number. */

@@ -3,9 +3,11 @@
  * restricted token its own account in every component. Edits the parsed tree; the client's own text never goes upstream.
  */
 
+import { isSameAccount } from '../account-name.ts'
 import { JOB_COMPONENTS_MAX } from '../limits.ts'
+import { DENIED_JOB_FIELDS } from '../policy/job-fields.ts'
 import { refuse, type Refusal } from '../refusal.ts'
-import { checkJobFields, checkString, showField } from './job-field-rules.ts'
+import { checkJobFields, checkString, isNull, showField } from './job-field-rules.ts'
 import type { JsonObject, JsonValue } from './json-document.ts'
 
 /**
@@ -22,6 +24,7 @@ export function confineSubmit(document: JsonValue, account: string | null, versi
   const components = readComponents(document)
   if ('kind' in components) return components
   for (const { place, description } of components) {
+    dropNullFields(description)
     const refusal =
       checkJobFields(description, place, 'submission', version) ??
       confineAccount(description, place, account, 'insert')
@@ -33,7 +36,15 @@ export function confineSubmit(document: JsonValue, account: string | null, versi
 /** The job's new properties at top level. The job itself has to be checked separately. */
 export function confineUpdate(document: JsonValue, account: string | null, version: number): Refusal | null {
   if (document.type !== 'object') return refuseShape('the body is not an object')
+  dropNullFields(document)
   return checkJobFields(document, '', 'update', version) ?? confineAccount(document, '', account, 'leave-out')
+}
+
+/** Null counts as left out (measured), and generated clients write all the fields that they know. */
+function dropNullFields({ members }: JsonObject): void {
+  for (const [name, value] of members) {
+    if (isNull(value) && DENIED_JOB_FIELDS.has(name)) members.delete(name)
+  }
 }
 
 const SUBMIT_KEYS: ReadonlySet<string> = new Set(['script', 'job', 'jobs'])
@@ -97,18 +108,13 @@ function confineAccount(
     description.members.delete('account')
     return null
   }
-  if (name !== '' && foldAscii(name) !== account) {
+  if (name !== '' && !isSameAccount(name, account)) {
     return refuse('account_mismatch', {
       description: `${showField(place, 'account')} is not the account that this API token may write for`,
     })
   }
   description.members.set('account', { type: 'string', value: account })
   return null
-}
-
-/** As C does: no other letter turns into one of `a` to `z` (U+212A, the Kelvin sign, would). */
-function foldAscii(text: string): string {
-  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 }
 
 function refuseShape(description: string): Refusal {

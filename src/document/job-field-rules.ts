@@ -34,7 +34,8 @@ export function checkJobFields(
   return null
 }
 
-function isNull(value: JsonValue): boolean {
+/** Counts as left out (measured). */
+export function isNull(value: JsonValue): boolean {
   return value.type === 'literal' && value.text === 'null'
 }
 

@@ -3,10 +3,15 @@
  * jobs one by one: any filter without a list reaches jobs of every account of its user (measured).
  */
 
+import { isSameAccount } from '../account-name.ts'
 import { JOB_LIST_MAX } from '../limits.ts'
 import { isJobId } from '../operation.ts'
+import { FLAGS_WITHIN_JOB } from '../policy/kill-flags.ts'
+import { SIGNAL } from '../policy/query-rules.ts'
 import { refuse, type Refusal } from '../refusal.ts'
 import { showName } from './field-name.ts'
+import { isNull } from './job-field-rules.ts'
+import { readScalar } from './known-crashers.ts'
 import type { JsonObject, JsonValue } from './json-document.ts'
 
 export type JobListShape = 'kill-list' | 'requeue-list'
@@ -22,7 +27,10 @@ export function confineJobList(
   account: string | null,
 ): readonly string[] | Refusal {
   if (document.type !== 'object') return refuse('job_malformed', { description: 'the body is not an object' })
-  const refusal = checkKeys(document, shape, account !== null) ?? checkFlags(document, account !== null)
+  const refusal =
+    checkKeys(document, shape, account !== null) ??
+    checkFlags(document, account !== null) ??
+    checkSignal(document.members.get('signal'))
   if (refusal !== null) return refusal
   const ids = readIds(document.members.get('jobs'), account !== null)
   if ('kind' in ids) return ids
@@ -56,18 +64,6 @@ const KEYS: Readonly<Record<JobListShape, ReadonlySet<string>>> = {
 }
 const RESTRICTED_KEYS: ReadonlySet<string> = new Set(['account', 'flags', 'jobs', 'signal'])
 
-/** Whom to signal within a job, and how. The others reach beyond the listed jobs: siblings, reservations, crontabs. */
-const RESTRICTED_FLAGS: ReadonlySet<string> = new Set([
-  'BATCH_JOB',
-  'FULL_JOB',
-  'FULL_STEPS_ONLY',
-  'HURRY',
-  'VERBOSE',
-  'Hold',
-  'Incomplete',
-  'SpecialExit',
-])
-
 const LIST_HINT = 'list the jobs: {"jobs": ["123", "124"]}'
 
 /** Where a restricted token gives no list of jobs. */
@@ -99,13 +95,22 @@ function checkFlags(document: JsonObject, isRestricted: boolean): Refusal | null
   if (flags.type !== 'array') return refuse('job_malformed', { description: '"flags" is not an array' })
   for (const flag of flags.items) {
     if (flag.type !== 'string') return refuse('job_malformed', { description: '"flags" holds names only' })
-    if (isRestricted && !RESTRICTED_FLAGS.has(flag.value)) {
+    if (isRestricted && !FLAGS_WITHIN_JOB.has(flag.value)) {
       return refuse('job_field_not_allowed', {
-        description: `of "flags" a token that is restricted to one account may use: ${[...RESTRICTED_FLAGS].join(', ')}`,
+        description: `of "flags" a token that is restricted to one account may use: ${[...FLAGS_WITHIN_JOB].join(', ')}`,
       })
     }
   }
   return null
+}
+
+/** What a query may say: of others 24.11 and 26.05 answer 200 with an error number of 0, and signal nothing. */
+function checkSignal(signal: JsonValue | undefined): Refusal | null {
+  if (signal === undefined || isNull(signal)) return null
+  const text = readScalar(signal)
+  return text !== null && SIGNAL.isGood(text)
+    ? null
+    : refuse('job_malformed', { description: `"signal" must be ${SIGNAL.words}` })
 }
 
 /** Strings, or numbers as clients like to send them; each id once. */
@@ -130,8 +135,8 @@ function readIds(jobs: JsonValue | undefined, isRestricted: boolean): readonly s
 /** slurmctld ANDs its filters (measured): a job that left the account after it was checked is spared. */
 function setAccount(document: JsonObject, account: string): Refusal | null {
   const given = document.members.get('account')
-  const isLeftOut = given === undefined || (given.type === 'literal' && given.text === 'null')
-  if (!isLeftOut && (given.type !== 'string' || given.value.toLowerCase() !== account)) {
+  const isLeftOut = given === undefined || isNull(given) || (given.type === 'string' && given.value === '')
+  if (!isLeftOut && (given.type !== 'string' || !isSameAccount(given.value, account))) {
     return refuse('account_mismatch')
   }
   document.members.set('account', { type: 'string', value: account })

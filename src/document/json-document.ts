@@ -5,8 +5,8 @@
  * beyond 64 bits. It keeps every number as it was written. The tokens come from jsonc-parser.
  */
 
-import { visit } from 'jsonc-parser'
-import { JSON_DEPTH_MAX, JSON_VALUES_MAX } from '../limits.ts'
+import { printParseErrorCode, visit } from 'jsonc-parser'
+import { JSON_DEPTH_MAX, JSON_VALUES_MAX, KEY_MAX_BYTES } from '../limits.ts'
 
 export type JsonValue =
   | { readonly type: 'object'; readonly members: Map<string, JsonValue> }
@@ -54,9 +54,6 @@ export function serializeJson(value: JsonValue): string {
 
 class JsonFault extends Error {}
 
-/** 22.05 copies each key into `char[256]` before it looks it up, and looks up what fitted (`_per_job_param`). */
-const KEY_MAX_BYTES = 255
-
 interface OpenValue {
   readonly value: JsonValue
   /** As they are compared: see {@link foldKey}. */
@@ -90,7 +87,7 @@ class DocumentBuilder {
         onArrayEnd: () => void this.#open.pop(),
         onLiteralValue: (value: unknown, offset, length) =>
           this.#add(this.#readLiteral(value, offset, length)),
-        onError: (_error, offset) => fail(offset, 'the body is not valid JSON'),
+        onError: (error, offset) => fail(offset, describeFault(printParseErrorCode(error))),
       },
       { disallowComments: true, allowTrailingComma: true },
     )
@@ -143,6 +140,13 @@ class DocumentBuilder {
     else if (parent.value.type === 'object') parent.value.members.set(parent.key, value)
     else if (parent.value.type === 'array') parent.value.items.push(value)
   }
+}
+
+/** What a script that was pasted into a string as it is runs into (RFC 8259 section 7). */
+function describeFault(code: string): string {
+  return code === 'UnexpectedEndOfString' || code === 'InvalidCharacter'
+    ? 'a string is not closed, or has a line break or tab in it that is not written as \\n or \\t,'
+    : 'the body is not valid JSON'
 }
 
 /** `strcasecmp` and `tolower` in the C locale: ASCII letters and no others. */

@@ -1,6 +1,7 @@
 /**
  * The values that are known to end or to stall a daemon, each with the release it was measured on. Names fields, never
- * values. A rule looks at one place of a document; what only counts up is in `harmful-document.ts`.
+ * values. A rule looks at one place of a document; what only counts up is in `harmful-document.ts`. v0.0.39 is served by
+ * none of the three releases: it is taken to be as v0.0.40 is.
  */
 
 import type { DocumentForm } from './document-form.ts'
@@ -16,6 +17,8 @@ export interface Place {
   readonly depth: number
   /** True when everything around it is one of slurmrestd's own structures, not a field that wants text or a number. */
   readonly isInStructure: boolean
+  /** It, or what it stands in, is expanded as a host list. */
+  readonly isHostList: boolean
 }
 
 /** @returns what is wrong with it, to follow the field's name; null: nothing known. */
@@ -41,23 +44,23 @@ interface Rule {
 const RULES: readonly Rule[] = [
   {
     // 24.11 and 26.05: a value that does not fit its field becomes a printf format: `"nice":"%s%n"` ends slurmrestd.
-    since: 40,
+    since: 39,
     until: Infinity,
     keys: null,
     words: 'has a percent sign where slurmrestd does not read text',
     isCrasher: (place, form) => mentionsPercent(place) && !isText(place, form),
   },
   {
-    // 24.11: a group that is not a number ends slurmrestd, even the name of one that exists.
-    since: 40,
+    // 24.11: a group that is not a number ends slurmrestd, even the name of one that exists; so do `e`, `-` and `1.2.3`.
+    since: 39,
     until: 42,
     keys: new Set(['group_id']),
     words: 'must be a number',
-    isCrasher: ({ value }) => !/^(null|-?[\d.eE+-]*)$/.test(readScalar(value) ?? 'container'),
+    isCrasher: ({ value }) => !/^(null|\d{0,10})$/.test(readScalar(value) ?? 'container'),
   },
   {
     // 24.11: an empty one is stored, and from then on every listing of the jobs, by anybody, ends slurmrestd.
-    since: 40,
+    since: 39,
     until: 42,
     keys: new Set(['standard_error', 'standard_input', 'standard_output']),
     words: 'must not be empty; leave it out',
@@ -65,7 +68,7 @@ const RULES: readonly Rule[] = [
   },
   {
     // 24.11 and 26.05, accounting: a QOS that is an object, or in a list empty or null, ends slurmrestd, before any permission.
-    since: 40,
+    since: 39,
     until: Infinity,
     keys: new Set(['qos', 'qoslevel', 'defaultqos', 'list']),
     words: 'has a QOS that is neither a name nor a number',
@@ -74,7 +77,7 @@ const RULES: readonly Rule[] = [
   },
   {
     // 24.11 and 26.05, accounting: usage in a wckey ends slurmrestd, before any permission.
-    since: 40,
+    since: 39,
     until: Infinity,
     keys: new Set(['accounting']),
     words: 'has usage in it, which is not for writing; leave it out',
@@ -133,7 +136,7 @@ const RULES: readonly Rule[] = [
   },
   {
     // 24.11 and 26.05, node updates: -1, 4294967295 and anything above end slurmctld.
-    since: 40,
+    since: 39,
     until: Infinity,
     keys: new Set(['cpu_bind']),
     words: 'must be a number below 1000000000',

@@ -190,7 +190,7 @@ const WORDS: Readonly<Record<string, string | undefined>> = {
 }
 /** As far as json-c collects before it looks at the number, and what must follow. */
 const NUMBER_RUN = /(?=[-0-9])-?[0-9]*(?:\.[+-]?[0-9]*)?(?:[eE][+-]?[0-9]*)?(?=[,\]}/ \t\n\r])/y
-const NUMBER = /^-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/
+const NUMBER = /^-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 const HIGH_SURROGATE = /^\\u[dD][89abAB]/
 const LOW_SURROGATE = /\\u[dD][c-fC-F][0-9a-fA-F]{2}/y

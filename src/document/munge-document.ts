@@ -1,23 +1,29 @@
 /**
- * Judges the document of a MUNGE caller, whose own bytes go upstream: it may be whatever slurmrestd reads and answers,
- * but not what is known to end or stall a daemon. Whose jobs it touches is Slurm's business. Edits nothing.
+ * Judges the document of a MUNGE caller: it may be whatever slurmrestd reads and answers, but not what is known to end
+ * or stall a daemon. Whose jobs it touches is Slurm's business. Nothing in it is changed: what goes upstream are the
+ * caller's own bytes or, of YAML that not every reader reads alike, the same document in the gate's own writing.
  */
 
 import type { CallBody } from '../call.ts'
 import type { Operation } from '../operation.ts'
+import { refuse, type Refusal } from '../refusal.ts'
 import { findHarm } from './harmful-document.ts'
-import type { JsonProblem } from './json-document.ts'
 import { parseLenientJson } from './lenient-json.ts'
 import { parseLenientYaml } from './lenient-yaml.ts'
+import { isPlainYaml } from './plain-yaml.ts'
+import { serializeYaml } from './serialize-yaml.ts'
 
-/** @param bytes untrusted, already capped by the caller. @returns null: nothing known against it. */
+/** @param body untrusted, already capped by the caller. @returns what goes upstream: nothing is known against it. */
 export function judgeMungeDocument(
-  bytes: Uint8Array,
-  contentType: CallBody['contentType'],
+  body: CallBody,
   operation: Pick<Operation, 'route' | 'version'>,
-): JsonProblem | null {
-  const document = contentType === 'application/json' ? parseLenientJson(bytes) : parseLenientYaml(bytes)
-  if (document.type === 'problem') return document
+): CallBody | Refusal {
+  const { bytes, contentType } = body
+  const isJson = contentType === 'application/json'
+  const document = isJson ? parseLenientJson(bytes) : parseLenientYaml(bytes)
+  if (document.type === 'problem') return refuse('json_malformed', { description: document.text })
   const words = findHarm(document, operation)
-  return words === null ? null : { type: 'problem', text: words }
+  if (words !== null) return refuse('document_harmful', { description: words })
+  if (isJson || isPlainYaml(bytes)) return body
+  return { contentType, bytes: new TextEncoder().encode(`${serializeYaml(document)}\n`) }
 }

@@ -35,7 +35,8 @@ export interface DecodeAnswer {
   /** The only uid and gid that may decode it; null: any. */
   readonly restrictedUid: number | null
   readonly restrictedGid: number | null
-  readonly payloadLength: number
+  /** What its maker put inside; up to 1 MiB of untrusted bytes. */
+  readonly payload: Uint8Array
 }
 
 /** munged's answer to a request for a new credential. */
@@ -99,7 +100,7 @@ export function parseDecodeResponse(body: Uint8Array): DecodeAnswer {
     const errorText = readText(reader, reader.readByte())
     reader.readBytes(3) // cipher, MAC, compression: munged's business
     reader.readBytes(reader.readByte()) // realm: reserved, unused
-    const answer = {
+    return {
       errorNumber,
       errorText,
       ttlSeconds: reader.readUint32(),
@@ -110,10 +111,8 @@ export function parseDecodeResponse(body: Uint8Array): DecodeAnswer {
       gid: reader.readUint32(),
       restrictedUid: readRestriction(reader),
       restrictedGid: readRestriction(reader),
-      payloadLength: reader.readUint32(),
+      payload: reader.readBytes(reader.readUint32()),
     }
-    reader.readBytes(answer.payloadLength)
-    return answer
   })
 }
 

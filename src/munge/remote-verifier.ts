@@ -30,7 +30,7 @@ const TIMEOUT_MILLISECONDS = 5000
 
 export function createRemoteVerifier(parts: RemoteVerifierParts): MungeVerifier {
   const end = createGatewayEnd(parts)
-  const url = `${parts.url.href.replace(/\/+$/, '')}/verify`
+  const url = `${parts.url.href.replace(/\/$/, '')}/verify`
 
   async function ask(credential: string | null, client: ClientAddress | null): Promise<Verdict> {
     const pending = await end.signRequest(credential, client)

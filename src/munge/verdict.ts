@@ -22,8 +22,8 @@ export function buildVerdict(outcome: MungeIdentity | Refusal): Verdict {
 export function writeVerdict(verdict: Verdict): Claims {
   switch (verdict.kind) {
     case 'identity': {
-      const { user, uid, credentialDigest, expiresAt } = verdict.identity
-      return { identity: { user, uid, credentialDigest, expiresAt } }
+      const { user, uid, credentialDigest, expiresAt, boundDigest } = verdict.identity
+      return { identity: { user, uid, credentialDigest, expiresAt, boundDigest } }
     }
     case 'refusal': {
       const { rule, description } = verdict.refusal
@@ -54,11 +54,13 @@ export function parseVerdict(claims: Claims): Verdict | null {
 
 function parseIdentity(value: unknown): Verdict | null {
   if (!isObject(value)) return null
-  const { user, uid, credentialDigest, expiresAt } = value
+  const { user, uid, credentialDigest, expiresAt, boundDigest } = value
   if (typeof user !== 'string' || user === '' || user.length > USER_MAX_LENGTH) return null
   if (!isCount(uid) || !isCount(expiresAt)) return null
-  if (typeof credentialDigest !== 'string' || !/^[0-9a-f]{64}$/.test(credentialDigest)) return null
-  return { kind: 'identity', identity: { user, uid, credentialDigest, expiresAt } }
+  if (!isDigest(credentialDigest)) return null
+  // To leave it out is no "not bound": that would open the credential for every request.
+  if (boundDigest !== null && !isDigest(boundDigest)) return null
+  return { kind: 'identity', identity: { user, uid, credentialDigest, expiresAt, boundDigest } }
 }
 
 /** Only what a verifier may decide: the `munge_` rules. */
@@ -76,6 +78,10 @@ function parseOutage(rule: unknown): Verdict | null {
 
 function isRuleOf<Table extends object>(table: Table, rule: unknown): rule is keyof Table & string {
   return typeof rule === 'string' && Object.hasOwn(table, rule)
+}
+
+function isDigest(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
 }
 
 function isCount(value: unknown): value is number {

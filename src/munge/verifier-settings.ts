@@ -99,7 +99,8 @@ export function readExchangeKeys(env: Environment, problems: string[]): Exchange
   return readKeyList(env, name, { minBytes: KEY_MIN_BYTES, maxKeys: KEYS_MAX }, problems)
 }
 
-function readSocketPath(env: Environment, problems: string[]): string {
+/** `MUNGE_SOCKET`. */
+export function readSocketPath(env: Environment, problems: string[]): string {
   const path = readText(env, 'MUNGE_SOCKET', { default: '/run/munge/munge.socket.2' })
   if (!path.startsWith('/') || new TextEncoder().encode(path).length > SOCKET_PATH_MAX_LENGTH) {
     problems.push(`MUNGE_SOCKET must be an absolute path of at most ${SOCKET_PATH_MAX_LENGTH} bytes`)

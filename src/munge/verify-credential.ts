@@ -6,6 +6,7 @@
 import type { ClientAddress, Log, MungeIdentity, MungeVerifier } from '../ports.ts'
 import { isDeniedUser } from '../principal.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
+import { parseBindingPayload } from './binding-payload.ts'
 import { parseCredentialString } from './credential-string.ts'
 import type { DecodeAnswer } from './frame.ts'
 import { isFromOrigin, type HostBinding } from './host-binding.ts'
@@ -88,7 +89,8 @@ async function judge(
   if (user === null) return refuse('munge_user_unknown')
   if (isDeniedUser(policy.deniedUsers, user)) return refuse('munge_user_denied')
   const expiresAt = answer.encodedAt + answer.ttlSeconds
-  return { user, uid: answer.uid, credentialDigest: credential.digest, expiresAt }
+  const boundDigest = parseBindingPayload(answer.payload)
+  return { user, uid: answer.uid, credentialDigest: credential.digest, expiresAt, boundDigest }
 }
 
 /** munged judges age by the credential's own TTL, which it caps; ours is compared with what was accepted. */
@@ -102,9 +104,10 @@ function judgeLifetime(answer: DecodeAnswer, maxTtlSeconds: number): Refusal | n
   return ageSeconds < -maxTtlSeconds ? refuse('munge_rewound') : null
 }
 
-/** A payload or a restriction means it was made for another service (Slurm's own RPCs): confused deputy. */
+/** A payload but ours, or a restriction, means it was made for another service (Slurm's own RPCs): confused deputy. */
 function judgePurpose(answer: DecodeAnswer): Refusal | null {
-  if (answer.payloadLength !== 0) return refuse('munge_payload')
+  const isOurs = answer.payload.length === 0 || parseBindingPayload(answer.payload) !== null
+  if (!isOurs) return refuse('munge_payload')
   const isRestricted = answer.restrictedUid !== null || answer.restrictedGid !== null
   return isRestricted ? refuse('munge_restricted') : null
 }

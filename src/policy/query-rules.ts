@@ -4,6 +4,9 @@
  * Source: every listed parameter at the oldest and newest version of slurmrestd 22.05.8, 24.11.5 and 26.05.5, measured.
  */
 
+import { countHosts } from '../document/host-list.ts'
+import { NODES_MAX } from '../limits.ts'
+
 export interface QueryRule {
   isGood(value: string): boolean
   /** Follows "NAME must be". */
@@ -120,7 +123,7 @@ const CLUSTER_FLAG = oneOf(
 )
 
 /** 26.05 and 24.11 (v0.0.42) kill the job on 0, on nothing and on every name they do not know: `WINCH`, `USR1,KILL`. */
-const SIGNAL = match(
+export const SIGNAL = match(
   /^([1-9]|[1-5]\d|6[0-4]|(SIG)?(HUP|INT|QUIT|ABRT|KILL|ALRM|TERM|USR[12]|URG|CONT|STOP|TSTP|TTIN|TTOU|XCPU|CHLD|PIPE))$/i,
   "a signal's name or number",
 )
@@ -156,29 +159,19 @@ const STEP: QueryRule = {
 }
 const STEP_LIST = listOf(STEP, 'job or step ids such as 1234 or 1234.batch, separated by commas')
 
-/** `instances?node_list=` with 65,000 nodes takes seconds and with a million never ends (24.11, 26.05). */
-const NODES_MAX = 10_000
 const NODE_LIST: QueryRule = {
-  isGood: (value) => sum(value.split(/,(?![^[]*\])/).map(countNodes)) <= NODES_MAX,
+  isGood: (value) => NODE_LIST_FORM.test(value) && !isReversed(value) && countHosts(value) <= NODES_MAX,
   words: `nodes such as n1,n[2-9], at most ${NODES_MAX}`,
 }
 
-/** @returns Infinity for what is no node: reversed, open and empty brackets reach slurmdbd as broken queries. */
-function countNodes(part: string): number {
-  if (!/^[A-Za-z0-9_]([\w.-]|\[\d{1,6}(-\d{1,6})?(,\d{1,6}(-\d{1,6})?)*\])*$/.test(part)) return Infinity
-  let nodes = 1
-  for (const [, ranges = ''] of part.matchAll(/\[([^\]]*)\]/g)) {
-    const sizes = ranges.split(',').map((range) => {
-      const [first = '', last = first] = range.split('-')
-      return Number(last) - Number(first) + 1
-    })
-    nodes *= sizes.some((size) => size < 1) ? Infinity : sum(sizes)
-  }
-  return nodes
-}
+/** Open and empty brackets, and ranges that are reversed, reach slurmdbd as broken queries. */
+const NODE_LIST_FORM =
+  /^[A-Za-z0-9_](?:[\w.-]|\[\d{1,6}(?:-\d{1,6})?(?:,\d{1,6}(?:-\d{1,6})?)*\])*(?:,[A-Za-z0-9_](?:[\w.-]|\[\d{1,6}(?:-\d{1,6})?(?:,\d{1,6}(?:-\d{1,6})?)*\])*)*$/
 
-function sum(counts: readonly number[]): number {
-  return counts.reduce((total, count) => total + count, 0)
+/** Inside of brackets; `n1-2` is a name. */
+function isReversed(value: string): boolean {
+  const ranges = value.matchAll(/(?<=[[,])(\d{1,6})-(\d{1,6})(?=[\],])/g)
+  return [...ranges].some(([, first, last]) => Number(first) > Number(last))
 }
 
 const NAMES_BY_RULE: readonly (readonly [QueryRule, string])[] = [

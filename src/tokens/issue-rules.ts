@@ -3,6 +3,7 @@
  * nothing and makes no token.
  */
 
+import { foldAccount } from '../account-name.ts'
 import { isDeniedUser, ADMIN_SCOPES, PUBLIC_SCOPES, type Scope } from '../principal.ts'
 import { parseExpiry } from './expiry.ts'
 import { isImportableSyntax, OPAQUE_PREFIX, readJwtKind } from './token-form.ts'
@@ -108,7 +109,7 @@ function readAccount(request: RawIssueRequest, report: Report): string | null {
     report('usage', 'say either --account A or --any-account')
   }
   if (account === undefined) return null
-  const lower = account.toLowerCase()
+  const lower = foldAccount(account)
   if (!ACCOUNT.test(lower)) report('usage', '--account is not the name of one Slurm account')
   return lower
 }

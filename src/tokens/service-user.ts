@@ -3,6 +3,7 @@
  * job can call `sbatch -A` and sacctmgr itself, so an account restriction is only as tight as its user is. Asks nobody.
  */
 
+import { foldAccount } from '../account-name.ts'
 import { ADMIN_SCOPES } from '../principal.ts'
 import { isObject, readSlurmErrors } from '../slurm-error.ts'
 import type { IssueOrder } from './issue-rules.ts'
@@ -59,7 +60,7 @@ export function readServiceUser(name: string, answer: unknown): ServiceUser | nu
   // v0.0.40+ answers an unknown user with 200 and an empty list (measured); so does PrivateData=users for others' names.
   if (users.length === 0) return buildUnknownUser(name)
   // slurmdbd keeps names in lower case and finds them in any (measured).
-  const user = users.find((user) => isObject(user) && readName(user['name']) === name.toLowerCase())
+  const user = users.find((user) => isObject(user) && readName(user['name']) === foldAccount(name))
   return isObject(user) ? readKnownUser(name, user, readClusterName(answer['meta'])) : null
 }
 
@@ -180,7 +181,7 @@ function readClusterName(meta: unknown): string | null {
 
 /** Slurm compares accounts, users and clusters in lower case. @returns null where there is no name. */
 function readName(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value.toLowerCase() : null
+  return typeof value === 'string' && value !== '' ? foldAccount(value) : null
 }
 
 /** @returns null where it is no list, or where one entry cannot be read. */

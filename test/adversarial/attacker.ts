@@ -1,6 +1,6 @@
 /** Sends requests to a gateway over raw sockets that are kept alive, exactly as they are written. */
 
-import { RawConnection, type RawAnswer } from '../support/raw-http.ts'
+import { findHeader, RawConnection, type RawAnswer } from '../support/raw-http.ts'
 import { fillRequest, type HostileRequest, type JobIds } from './hostile-request.ts'
 
 const TIMEOUT_MILLISECONDS = 60_000
@@ -23,7 +23,7 @@ export class Attacker {
     this.#port = port
   }
 
-  /** @returns null: the connection ended without an answer, as Node's parser may do with broken bytes. */
+  /** @returns null: the connection ended without an answer; why is in `fault`. */
   async send(
     request: HostileRequest,
     ids: JobIds,
@@ -45,7 +45,8 @@ export class Attacker {
         framing: filled.isChunked ? 'chunked' : 'length',
       })
       const answer = await connection.readAnswer(filled.method)
-      if (answer.status >= 400 || hasOwnLength || connection.surplus.length > 0) this.close()
+      const isLast = /close/i.test(findHeader(answer, 'connection') ?? '')
+      if (answer.status >= 400 || isLast || hasOwnLength || connection.surplus.length > 0) this.close()
       return readAnswer(answer)
     } catch (cause) {
       this.close()

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { createClientAddressFinder } from '../../src/client-address.ts'
 import { createGateway } from '../../src/gateway.ts'
 import type { TokenRecord, UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
+import { readOriginForm } from '../../src/request-target.ts'
 import { createQueuedSlots } from '../../src/slots.ts'
 import { createSlurmTokenSource } from '../../src/slurm-token.ts'
 import { createSendUpstream } from '../../src/upstream-request.ts'
@@ -112,7 +113,13 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
   const now = (): number => NOW
   const log = { write: (): void => undefined }
   const deniedUsers = new Set(['root'])
-  const identity = { user: 'alice', uid: 1001, credentialDigest: 'x', expiresAt: NOW / 1000 + 5 }
+  const identity = {
+    user: 'alice',
+    uid: 1001,
+    credentialDigest: 'x',
+    expiresAt: NOW / 1000 + 5,
+    boundDigest: null,
+  }
   const app = createGateway({
     tokens: {
       findByDigest: (digest) => Promise.resolve(RECORDS.get(Buffer.from(digest).toString('hex')) ?? null),
@@ -123,10 +130,12 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
     deniedUsers,
     bearerUserNames: new Set(['palmapi_bearer']),
     areAdminScopesOn: true,
+    areWritesBound: false,
     now,
     basePath: '/',
     reader: {
       readRawHeaders: () => rawHeaders,
+      readTarget: (context) => readOriginForm(context.req.raw.url),
       readConnection: () => ({ peerAddress: '192.0.2.7', isEdge: false, hostAddresses: () => [] }),
     },
     findClientAddress: createClientAddressFinder({ source: 'socket', trustedProxies: [] }, log),

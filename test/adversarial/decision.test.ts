@@ -1,7 +1,7 @@
 /** The decision alone, in memory: nothing harmful is ever sent on, judged by a model that knows only the daemons. */
 
 import fc from 'fast-check'
-import { test } from 'vitest'
+import { expect, test } from 'vitest'
 import { ATTACK_CLASSES } from './attacks/all.ts'
 import { isRestricted, SCOPES_OF } from './attacks/scopes.ts'
 import { createDecisionGate, STILL_IDS, type Decision } from './decision-gate.ts'
@@ -12,6 +12,13 @@ import { findHarm, type Leave, type Suspect } from './worst-case.ts'
 
 const VERSIONS = [36, 37, 38, 39, 40, 41, 42, 43, 44, 45]
 const REQUESTS = scale(100_000)
+/** Of the generated requests; fewer, and the run says little. */
+const FORWARDED_SHARE_LEAST = 1 / 5
+const HONEST_SHARE_LEAST = 1 / 40
+/** What the Web's Request cannot express is tried on the real Slurms alone, over raw sockets. */
+const INEXPRESSIBLE_SHARE_MOST = 1 / 200
+/** Of the listed attacks these alone: the Fetch standard's Request takes no URL with a user in it. */
+const INEXPRESSIBLE_TARGET = /^http:\/\/[^/]*@/
 const OWN = new Set(
   Object.entries(STILL_IDS).flatMap(([kind, id]) =>
     !(CLOSED_KINDS as readonly string[]).includes(kind) ? [id] : [],
@@ -20,7 +27,7 @@ const OWN = new Set(
 const gate = createDecisionGate(VERSIONS)
 
 test(`of ${REQUESTS} generated requests none makes the gate send what is not allowed`, async () => {
-  const counts = { requests: 0, forwarded: 0, honest: 0 }
+  const counts = { requests: 0, forwarded: 0, honest: 0, inexpressible: 0 }
   const startedAt = Date.now()
   const requests = generateHostileRequests({
     versions: VERSIONS,
@@ -38,7 +45,10 @@ test(`of ${REQUESTS} generated requests none makes the gate send what is not all
     fc.asyncProperty(requests, async (request) => {
       const decision = await gate.decide(request)
       counts.requests += 1
-      if (decision === null) return
+      if (decision === null) {
+        counts.inexpressible += 1
+        return
+      }
       const writes = decision.sent.filter((sent) => !isLook(sent, request))
       if (writes.length > 0) counts.forwarded += 1
       const problem = findProblem(request, decision)
@@ -54,16 +64,25 @@ test(`of ${REQUESTS} generated requests none makes the gate send what is not all
   const seconds = (Date.now() - startedAt) / 1000
   report(
     `decision: ${counts.requests} generated requests, ${counts.forwarded} of them sent on, ${counts.honest} honest and none refused, ` +
-      `0 harmful (${Math.round(counts.requests / seconds)}/s, seed ${SEED})`,
+      `0 harmful, ${counts.inexpressible} not to be expressed (${Math.round(counts.requests / seconds)}/s, seed ${SEED})`,
   )
+  expect(counts.forwarded).toBeGreaterThan(counts.requests * FORWARDED_SHARE_LEAST)
+  expect(counts.honest).toBeGreaterThan(counts.requests * HONEST_SHARE_LEAST)
+  expect(counts.inexpressible).toBeLessThan(counts.requests * INEXPRESSIBLE_SHARE_MOST)
 })
 
 for (const [name, build] of Object.entries(ATTACK_CLASSES)) {
   test(`${name}: no attack is sent on, in any version`, async () => {
     const problems: string[] = []
+    let inexpressible = 0
     for (const attack of VERSIONS.flatMap(build)) {
       const decision = await gate.decide(attack.request)
-      if (decision === null) continue
+      if (decision === null) {
+        inexpressible += 1
+        if (!INEXPRESSIBLE_TARGET.test(attack.request.target))
+          problems.push(`not to be expressed\n${describeRequest(attack.request)}`)
+        continue
+      }
       const writes = decision.sent.filter((sent) => !isLook(sent, attack.request))
       const problem =
         findProblem(attack.request, decision) ??
@@ -72,6 +91,8 @@ for (const [name, build] of Object.entries(ATTACK_CLASSES)) {
           : null)
       if (problem !== null) problems.push(`${problem}\n${describeRequest(attack.request)}`)
     }
+    if (inexpressible > 0)
+      report(`decision: ${inexpressible} attacks of the class ${name} not to be expressed`)
     requireNone(problems)
   })
 }

@@ -151,15 +151,17 @@ export function describeSlurm(options: DescribeOptions): void {
     for (const { name, callers, fullCount, offset } of UNRESTRICTED) {
       testField(`generated requests of ${name} kill no daemon`, async (found) => {
         const startedAt = Date.now()
+        const forwardedLeast = scale(fullCount)
         const figures = await runHostileRequests({
           ...found,
           callers,
-          forwardedLeast: scale(fullCount),
-          requestsMost: scale(fullCount) * REQUESTS_PER_FORWARDED,
+          forwardedLeast,
+          requestsMost: forwardedLeast * REQUESTS_PER_FORWARDED,
           offset,
         })
         reportFigures(`${options.name}, ${name}`, figures, startedAt)
         requireNone(figures.problems)
+        expect(figures.forwarded).toBeGreaterThanOrEqual(forwardedLeast)
       })
     }
   })

@@ -124,7 +124,7 @@ async function fire(slurm: RealSlurm, batch: readonly HostileRequest[], ids: Job
 const CREDENTIALS_AT_ONCE = 20
 
 /** MUNGE credentials are made some at a time: they live for five seconds. */
-function findCredential(slurm: RealSlurm, caller: Caller, ready: string[]): readonly [string, string] {
+export function findCredential(slurm: RealSlurm, caller: Caller, ready: string[]): readonly [string, string] {
   if (caller !== 'munge') return ['Authorization', `Bearer ${slurm.tokens[caller]}`]
   if (ready.length === 0) ready.push(...slurm.makeCredentials(CREDENTIALS_AT_ONCE))
   return ['Authorization', `MUNGE ${ready.pop() ?? ''}`]

@@ -21,10 +21,12 @@ export const valueOfKind: Readonly<Record<FieldKind, fc.Arbitrary<unknown>>> = {
 
 export type FieldKind = 'text' | 'flag' | 'count' | 'count or none' | 'list' | 'object'
 
-/** Every field of a job description in the OpenAPI documents of the three Slurms, and those that hide in none. */
+/** Every field of a job description in the OpenAPI documents of the three Slurms: `slurm-job-fields.tsv` is held against it. */
 export const FIELDS: readonly (readonly [name: string, kind: FieldKind])[] = [
   ...names('text', [
     'account',
+    // 22.05, v0.0.36, spells it so.
+    'account_gather_freqency',
     'account_gather_frequency',
     'admin_comment',
     'allocation_node_list',
@@ -32,6 +34,7 @@ export const FIELDS: readonly (readonly [name: string, kind: FieldKind])[] = [
     'batch_features',
     'burst_buffer',
     'cluster_constraint',
+    'cluster_constraints',
     'clusters',
     'comment',
     'constraints',
@@ -138,6 +141,7 @@ export const FIELDS: readonly (readonly [name: string, kind: FieldKind])[] = [
     'ntasks_per_tres',
     'oom_kill_step',
     'reserve_ports',
+    'resv_mpi_ports',
     'site_factor',
     'sockets_per_node',
     'tasks',

@@ -34,7 +34,8 @@ const VOLATILE: ReadonlySet<string> = new Set([
 export async function readJobs(slurm: RealSlurm): Promise<Map<string, JobRecord>> {
   const text = await slurm.runInside('scontrol --all --oneliner show job')
   const records = new Map<string, JobRecord>()
-  for (const line of text.split('\n')) {
+  // A job's name may hold line ends.
+  for (const line of text.split(/\n(?=JobId=\d+ )/)) {
     const fields = readFields(line)
     const jobId = fields.get('JobId')
     if (jobId === undefined) continue

@@ -15,6 +15,7 @@ import {
   type Environment,
   type Surroundings,
 } from '../support/surroundings.ts'
+import type { MungeDaemon } from '../support/munge-daemon.ts'
 import type { StartTarget, Target } from '../support/gateway-target.ts'
 import { waitUntil } from '../support/program.ts'
 import { issueTokens, type IssuedToken, type TokenName } from './issued-tokens.ts'
@@ -117,9 +118,13 @@ export class Bench {
 
   async makeCredential(
     parameters: readonly string[] = ['-n', '-t', '5'],
-    { uid = this.world.users.ordinary.uid, from = this.world.munge } = {},
+    {
+      uid = this.world.users.ordinary.uid,
+      from = this.world.munge,
+      payload,
+    }: { uid?: number; from?: MungeDaemon; payload?: Uint8Array } = {},
   ): Promise<string> {
-    const credential = await from.makeCredential(parameters, uid)
+    const credential = await from.makeCredential(parameters, uid, payload)
     this.world.secrets.add(credential.slice('MUNGE:'.length, -1))
     return credential
   }

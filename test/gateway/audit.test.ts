@@ -14,6 +14,7 @@ function setUp() {
   const request: GateRequest = {
     requestId: 'req',
     method: 'POST',
+    target: `/${CANARY}?x=${CANARY}`,
     segments: [CANARY],
     search: `?x=${CANARY}`,
     rawHeaders: [['Authorization', `Bearer ${CANARY}`]],
@@ -61,6 +62,16 @@ describe('the decision', () => {
         outcome: 'allowed',
       },
     ])
+  })
+
+  it('of a bulk call names the jobs that it lists', () => {
+    const { log, trail } = setUp()
+    trail.allow('token_account', ['7', '8'])
+    expect(log.lines[0]?.fields).toMatchObject({
+      rule: 'token_account',
+      outcome: 'allowed',
+      jobs: ['7', '8'],
+    })
   })
 
   it('of a MUNGE caller has no token id', () => {

@@ -126,12 +126,48 @@ async function authorize(principal: Principal, call: Call, answer: 'yes' | 'no' 
   return { rule: result.rule, sent, checked }
 }
 
+describe('a document that is known to end a daemon', () => {
+  it.each([
+    [SUBMIT, '{"job":{"nice":"%s%n"}}'],
+    [UPDATE, '{"nice":"%s%n"}'],
+    [KILL, '{"jobs":["1_4294967295"]}'],
+  ] as const)('is refused to everybody before any job is looked at', async (operation, text) => {
+    for (const principal of [MUNGE_ALICE, FREE, BOUND]) {
+      const expected = { rule: 'document_harmful', sent: null, checked: [] }
+      expect(await authorize(principal, buildCall(operation, text))).toEqual(expected)
+    }
+  })
+
+  it('is another thing than one that nobody can read', async () => {
+    expect((await authorize(MUNGE_ALICE, buildCall(SUBMIT, '{"job":'))).rule).toBe('json_malformed')
+  })
+})
+
 describe('a call', () => {
   it('of a MUNGE caller goes upstream byte by byte, and no job is looked at', async () => {
     for (const text of ['{"job":{"account":"oth"},}', '{"comment":"x"} // x', '{"comment": "x" ,}']) {
       const expected = { rule: 'munge_user', sent: text, checked: [] }
       expect(await authorize(MUNGE_ALICE, buildCall(UPDATE, text), 'no')).toEqual(expected)
     }
+  })
+
+  it.each(['CRON_JOBS', 'NO_SIBLING_JOBS', 'FEDERATION_REQUEUE', 'RESERVATION_JOB', 'ARRAY_TASK', 'cron_jobs'])(
+    'of a restricted token has no flag %s, which reaches beyond the job', async (flag) => {
+      const call: Call = { kind: 'call', operation: CANCEL, query: [['flags', flag]], body: null }
+      expect(await authorize(BOUND, call)).toEqual({ rule: 'operation_closed', sent: null, checked: [] })
+      expect((await authorize(FREE, call)).rule).toBe('token_scope')
+    },
+  ) // prettier-ignore
+
+  it.each(['BATCH_JOB', 'full_job', 'HURRY'])('of a restricted token may have the flag %s', async (flag) => {
+    const call: Call = { kind: 'call', operation: CANCEL, query: [['flags', flag]], body: null }
+    expect((await authorize(BOUND, call)).rule).toBe('token_account')
+  })
+
+  it('of a restricted token may read with any flag', async () => {
+    const operation = requireOperation('GET', '/slurm/v0.0.45/jobs')
+    const call: Call = { kind: 'call', operation, query: [['flags', 'FEDERATION']], body: null }
+    expect((await authorize(buildToken(['slurm:read'], 'own'), call)).rule).toBe('token_scope')
   })
 
   it('of a token is written anew, so that slurmrestd reads what was judged', async () => {
@@ -177,10 +213,13 @@ describe('a call', () => {
     },
   )
 
-  it.each([SUBMIT, UPDATE, KILL])('without a document is never granted to a token that is confined by its document', async (operation) => {
-    for (const principal of [BOUND, FREE]) {
-      const rule = await authorize(principal, buildCall(operation, null)).then(({ rule }) => rule, () => 'thrown')
-      expect(['json_malformed', 'job_malformed', 'operation_closed', 'thrown']).toContain(rule)
-    }
+  it.each([
+    [SUBMIT, 'json_malformed', 'json_malformed'],
+    [UPDATE, 'json_malformed', 'json_malformed'],
+    [KILL, 'operation_closed', 'json_malformed'],
+  ] as const)('without a document is granted to no token, restricted or not, and no job is looked at', async (operation, bound, free) => {
+    const call = buildCall(operation, null)
+    expect(await authorize(BOUND, call)).toEqual({ rule: bound, sent: null, checked: [] })
+    expect(await authorize(FREE, call)).toEqual({ rule: free, sent: null, checked: [] })
   }) // prettier-ignore
 })

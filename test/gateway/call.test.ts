@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { readCall, type Call } from '../../src/call.ts'
 import type { Principal } from '../../src/principal.ts'
+import { YAML_MAX_BYTES } from '../../src/limits.ts'
 import { isRefusal } from '../../src/refusal.ts'
 import { ROUTES } from '../../src/policy/route-table.ts'
 import { buildToken, createStream, MUNGE_ALICE, requireOperation, ruleOf } from './in-memory-ports.ts'
@@ -20,13 +21,14 @@ interface Given {
   readonly headers?: Record<string, string>
   readonly pieces?: readonly (Uint8Array | string | Error)[]
   readonly principal?: Principal
+  readonly bodyMaxBytes?: number
 }
 
-function read({ call, headers = {}, pieces = [], principal = FREE }: Given) {
+function read({ call, headers = {}, pieces = [], principal = FREE, bodyMaxBytes = MAX }: Given) {
   const [method = '', path = ''] = call.split(' ')
   const { stream, watch } = createStream(pieces)
   const source = { search: '', headers: new Headers(headers), readBody: () => stream }
-  return { result: readCall(source, requireOperation(method, path), principal, MAX), watch }
+  return { result: readCall(source, requireOperation(method, path), principal, bodyMaxBytes), watch }
 }
 const ruleFor = async (given: Given) => ruleOf(await read(given).result)
 const framed = (text: string, more: Record<string, string> = JSON_TYPE) => ({
@@ -134,6 +136,16 @@ describe('the body of a POST', () => {
       expect(watch).toEqual({ pulled: 11, isCancelled: true })
     },
   ) // prettier-ignore
+
+  it('in YAML has less room than in JSON, and says so', async () => {
+    const yaml = { 'content-type': 'application/yaml', 'content-length': String(YAML_MAX_BYTES + 1) }
+    const given = { call: SUBMIT, principal: MUNGE_ALICE, pieces: ['x'], bodyMaxBytes: 8 * YAML_MAX_BYTES }
+    const result = await read({ ...given, headers: yaml }).result
+    expect(result).toMatchObject({ rule: 'body_too_large', description: expect.stringMatching(/send it as JSON$/) as string })
+    expect(await requireCall({ ...given, headers: { ...yaml, 'content-type': 'application/json' } })).toBeDefined()
+    const small = { ...given, bodyMaxBytes: MAX, headers: { ...yaml, 'content-length': String(MAX + 1) } }
+    expect(await read(small).result).toMatchObject({ description: `the body is larger than ${String(MAX)} bytes` })
+  }) // prettier-ignore
 
   it('that breaks off is 400, and its reason stays inside', async () => {
     const { result } = read({

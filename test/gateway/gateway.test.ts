@@ -111,7 +111,13 @@ describe('MUNGE', () => {
     const gate = createInMemoryGate()
     gate.world.claim = () => false
     expect(await gate.send(JOBS, { headers: [munge] })).toMatchObject({ status: 401, rule: 'munge_replayed' })
-    gate.world.verify = () => ({ user: 'root', uid: 1002, credentialDigest: 'y', expiresAt: 0 })
+    gate.world.verify = () => ({
+      user: 'root',
+      uid: 1002,
+      credentialDigest: 'y',
+      expiresAt: 0,
+      boundDigest: null,
+    })
     expect(await gate.send(JOBS, { headers: [munge] })).toMatchObject({
       status: 401,
       rule: 'munge_user_denied',

@@ -55,6 +55,7 @@ export function createInMemoryGate(
   more: {
     basePath?: string
     areAdminScopesOn?: boolean
+    areWritesBound?: boolean
     isMungeOff?: boolean
     peer?: string | null
     bodyMaxBytes?: number
@@ -75,6 +76,7 @@ export function createInMemoryGate(
       uid: 1001,
       credentialDigest: 'x',
       expiresAt: NOW / 1000 + 5,
+      boundDigest: null,
     }),
     claim: (): boolean => true,
     readConnection: () => ({
@@ -84,6 +86,7 @@ export function createInMemoryGate(
     }),
   }
   let rawHeaders: readonly (readonly [string, string])[] = []
+  let sentTarget = '/'
   const now = () => NOW
   const deniedUsers = new Set(['root'])
   const slots = createQueuedSlots(4)
@@ -110,7 +113,12 @@ export function createInMemoryGate(
     areAdminScopesOn: more.areAdminScopesOn ?? false,
     now,
     basePath: more.basePath ?? '/',
-    reader: { readRawHeaders: () => rawHeaders, readConnection: () => world.readConnection() },
+    areWritesBound: more.areWritesBound ?? false,
+    reader: {
+      readRawHeaders: () => rawHeaders,
+      readTarget: () => sentTarget,
+      readConnection: () => world.readConnection(),
+    },
     findClientAddress: createClientAddressFinder({ source: 'socket', trustedProxies: [] }, log),
     randomBytes: (length) => new Uint8Array(length).fill(0xab),
     versions: { findVersions: () => Promise.resolve().then(() => world.findVersions()) },
@@ -148,6 +156,7 @@ export function createInMemoryGate(
     const length: [string, string][] =
       body === undefined ? [] : [['Content-Length', String(Buffer.byteLength(body))]]
     rawHeaders = [...headers, ...length]
+    sentTarget = target
     const init = {
       method,
       headers: new Headers(rawHeaders.map(([name, value]): [string, string] => [name, value])),

@@ -16,7 +16,12 @@ export function createMemoryLog(): Log & { readonly lines: LogLine[] } {
   return { lines, write: (level, event, fields) => void lines.push({ level, event, fields }) }
 }
 
-export const MUNGE_ALICE: MungePrincipal = { method: 'munge', slurmUser: 'alice', uid: 1001 }
+export const MUNGE_ALICE: MungePrincipal = {
+  method: 'munge',
+  slurmUser: 'alice',
+  uid: 1001,
+  boundDigest: null,
+}
 
 export function buildToken(scopes: readonly Scope[], account: string | null = null): TokenPrincipal {
   return {

@@ -8,7 +8,7 @@ import { isRefusal, Outage } from '../../src/refusal.ts'
 import type { UpstreamCall } from '../../src/upstream-request.ts'
 import { buildAnswer, buildSlurmErrors, buildToken, createStream, outageOf } from './in-memory-ports.ts'
 
-const BOUND = buildToken(['slurm:jobs:manage'], 'own')
+const BOUND = { ...buildToken(['slurm:jobs:manage']), account: 'own' }
 const own = (more: object = {}) => ({ job_id: 100, account: 'own', ...more })
 const oth = (more: object = {}) => ({ job_id: 100, account: 'oth', ...more })
 
@@ -92,6 +92,11 @@ describe('the records of a job', () => {
     ['account_mismatch', 'one with an empty account', [own({ account: '' })]],
     ['account_mismatch', 'one with null for an account', [own(), own({ account: null })]],
     ['account_mismatch', 'one whose account is no text', [own({ account: ['own'] })]],
+    [
+      'account_mismatch',
+      'one whose account is own to Unicode alone (U+212A)',
+      [own({ account: '\u212aown' })],
+    ],
     ['account_mismatch', 'one whose account only begins like it', [own({ account: 'own2' })]],
     ['account_mismatch', 'one with a blank behind', [own({ account: 'own ' })]],
     ['account_mismatch', 'one that is no object beside an own one', [own(), null]],
@@ -157,6 +162,14 @@ describe('a component of a het job', () => {
     'is no other job, whose het_job_id is %j', async (het_job_id) => {
       const { sent, check } = setUp({ 100: jobs(own({ het_job_id })) })
       expect(await check()).toEqual(FRESH)
+      expect(sent).toHaveLength(1)
+    },
+  ) // prettier-ignore
+
+  it.each([1e21, 1.5, -3, 4294967294, '90', [90], true, { set: true, number: '90' }, { number: -1 }, {}, { set: false }])(
+    'is an outage when its leader is %j, and that is never asked for', async (het_job_id) => {
+      const { sent, check } = setUp({ 100: jobs(own({ het_job_id })) })
+      expect(await outageOf(check)).toBe('job_check_failed')
       expect(sent).toHaveLength(1)
     },
   ) // prettier-ignore

@@ -16,6 +16,7 @@ import {
   JOB_FLAGS,
   KILL_WARNING_FLAGS,
 } from '../../src/policy/job-fields.ts'
+import { FIELDS as HOSTILE_FIELDS } from '../adversarial/job-fields-by-kind.ts'
 
 const BODIES = ['submit', 'update'] as const
 type Body = (typeof BODIES)[number]
@@ -107,6 +108,11 @@ describe('the table', () => {
     expect(findJobFieldVersions('__proto__')).toEqual([])
     expect(['constructor', '__proto__', '', 'Account', 'account '].some((name) => isJobField(name, 40))).toBe(false)
   }) // prettier-ignore
+})
+
+it('generated requests try every field that a daemon takes, and no other', () => {
+  const documented = VERSIONS.flatMap((version) => BODIES.flatMap((body) => fieldsOf(body, version)))
+  expect(new Set(HOSTILE_FIELDS.map(([name]) => name))).toEqual(new Set(documented))
 })
 
 describe('flags', () => {

@@ -24,6 +24,7 @@ describe('a restricted token', () => {
     ['numbers', '{"jobs":[7]}', ['7'], '{"jobs":["7"],"account":"own"}'],
     ['an id twice', '{"jobs":["7",7]}', ['7'], '{"jobs":["7"],"account":"own"}'],
     ['its account', '{"account":"OWN","jobs":["7"]}', ['7'], '{"account":"own","jobs":["7"]}'],
+    ['an empty account', '{"account":"","jobs":["7"]}', ['7'], '{"account":"own","jobs":["7"]}'],
     ['null for an account', '{"account":null,"jobs":["7"]}', ['7'], '{"account":"own","jobs":["7"]}'],
     [
       'a signal and flags',
@@ -34,6 +35,16 @@ describe('a restricted token', () => {
   ])('may list its jobs, with %s', (_, text, ids, sent) => {
     expect(confine(text)).toEqual({ ids, sent })
   })
+
+  it.each(['TERM', 'sigkill', 'USR1', '9', 10, null])('may say the signal %j', (signal) => {
+    expect(confine(JSON.stringify({ jobs: ['7'], signal })).ids).toEqual(['7'])
+  })
+
+  it.each(['WINCH', 'USR1,KILL', '', 0, 999, true, ['TERM'], { number: 9 }])('may not say the signal %j', (signal) => {
+    for (const account of ['own', null]) {
+      expect(confine(JSON.stringify({ jobs: ['7'], signal }), account).rule).toBe('job_malformed')
+    }
+  }) // prettier-ignore
 
   it('gets no account filter where there is none: requeue', () => {
     expect(confine('{"jobs":["7"],"flags":["Hold"]}', 'own', 'requeue-list')).toEqual({
@@ -118,7 +129,7 @@ describe('a restricted token', () => {
   it.each([
     ['account_mismatch', '"oth"'],
     ['account_mismatch', '"own "'],
-    ['account_mismatch', '""'],
+    ['account_mismatch', '"\u212a"'],
     ['account_mismatch', '["own"]'],
     ['account_mismatch', '7'],
   ])('%s: account %s', (rule, account) => {

@@ -139,6 +139,14 @@ describe('a query value', () => {
   })
 })
 
+it('nodes: 10,000 at most, however they are written', () => {
+  for (const place of ['/slurmdb/instances node_list', '/slurmdb/jobs node']) {
+    const rule = findRule(place, 45)
+    for (const value of ['n[1-10000]', 'n[1-9999],login', 'a[1-100]b[1-100]']) expect(rule.isGood(value), value).toBe(true)
+    for (const value of ['n[1-10001]', 'n[1-9999],login,x', 'a[1-100]b[1-101]']) expect(rule.isGood(value), value).toBe(false)
+  }
+}) // prettier-ignore
+
 describe('every parameter of the route table', () => {
   const places = ROUTES.flatMap(({ template, query }) => query.map((name) => `${template} ${name}`))
   const PROBES = [

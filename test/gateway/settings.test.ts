@@ -96,6 +96,8 @@ describe('good values', () => {
     [{ PUBLIC_BASE_PATH: '/slurm-api/' }, { basePath: '/slurm-api' }],
     [{ MUNGE_MODE: 'off' }, { munge: { mode: 'off' } }],
     [{ MUNGE_MAX_TTL_SECONDS: '2', MUNGE_HOST_BINDING: 'off' }, { munge: { policy: { maxTtlSeconds: 2, hostBinding: 'off' } } }],
+    [{ MUNGE_REQUIRE_BINDING: 'off' }, { areWritesBound: false }],
+    [{ ...VERIFIER, MUNGE_REQUIRE_BINDING: 'writes' }, { munge: { mode: 'remote' }, areWritesBound: true }],
     [{ ADMIN_SCOPES: 'on', REPLAY_GUARD: 'local' }, { areAdminScopesOn: true, replayGuard: 'local' }],
     [{ SLURM_JWT_HS256_KEY: '', SLURM_JWT_HS256_KEY_FILE: '/good' }, { slurmKey: { algorithm: 'HS256' } }],
     [{ ...VERIFIER, MUNGE_VERIFIER_KEY: `${KEY},${Buffer.alloc(33, 8).toString('base64')}` }, { munge: { mode: 'remote' } }],
@@ -149,6 +151,7 @@ describe('a problem names', () => {
     ['MUNGE_MAX_TTL_SECONDS', { MUNGE_MAX_TTL_SECONDS: '6' }],
     ['MUNGE_MIN_UID', { MUNGE_MIN_UID: '0' }],
     ['MUNGE_HOST_BINDING', { MUNGE_HOST_BINDING: 'off', HOST: '0.0.0.0', ALLOW_PLAINTEXT: 'yes' }],
+    ...['on', 'yes', 'all', 'Writes'].map((value): Bad => ['MUNGE_REQUIRE_BINDING', { MUNGE_REQUIRE_BINDING: value }]),
     ['REPLAY_GUARD', { REPLAY_GUARD: 'off' }],
     ['REPLAY_GUARD', { REPLAY_GUARD: 'local' }, 'workerd'],
     ['CLIENT_ADDRESS_FROM', { CLIENT_ADDRESS_FROM: 'X-Real-IP' }],
@@ -176,7 +179,7 @@ describe('a problem names', () => {
   it('everything that is wrong at once, and no value: not of a key, not of a password, not of a typing error', () => {
     const names = [
       'DATABASE_URL', 'SLURMRESTD_URL', 'SLURM_JWT_HS256_KEY', 'SLURM_JWT_LIFESPAN_SECONDS', 'SLURM_DENIED_USERS', 'SLURM_API_VERSIONS', 'MUNGE_MODE', 'MUNGE_VERIFIER_URL',
-      'REPLAY_GUARD', 'CLIENT_ADDRESS_FROM', 'TRUSTED_PROXIES', 'BEARER_USER_NAMES', 'ADMIN_SCOPES', 'HOST', 'PORT', 'ALLOW_PLAINTEXT', 'PUBLIC_BASE_PATH',
+      'MUNGE_REQUIRE_BINDING', 'REPLAY_GUARD', 'CLIENT_ADDRESS_FROM', 'TRUSTED_PROXIES', 'BEARER_USER_NAMES', 'ADMIN_SCOPES', 'HOST', 'PORT', 'ALLOW_PLAINTEXT', 'PUBLIC_BASE_PATH',
       'REQUEST_BODY_MAX_BYTES', 'UPSTREAM_TIMEOUT_SECONDS', 'UPSTREAM_MAX_CONCURRENCY', 'LOG_LEVEL',
     ] // prettier-ignore
     for (const runtime of ['node', 'workerd'] as const) {

@@ -10,6 +10,7 @@ import { describeMunge } from './suites/munge.ts'
 import { describeOpenApi } from './suites/openapi.ts'
 import { describePublishedExamples } from './suites/published-examples.ts'
 import { describeSlurmTokens } from './suites/slurm-tokens.ts'
+import { describeYaml } from './suites/yaml.ts'
 import { describeSlurmrestdContract } from './suites/slurmrestd-contract.ts'
 
 let cluster: RealCluster | null = null
@@ -30,6 +31,7 @@ function requireCluster(): RealCluster {
 describe('Slurm tokens', () => describeSlurmTokens(requireCluster))
 describe('the published examples', () => describePublishedExamples(requireCluster))
 describe('MUNGE credentials', () => describeMunge(requireCluster))
+describe('YAML of MUNGE callers', () => describeYaml(requireCluster))
 describe('account confinement', () => describeConfinement(requireCluster))
 describe('the OpenAPI document', () => describeOpenApi(requireCluster))
 describe('what the fake slurmrestd claims', () => describeSlurmrestdContract(requireCluster))

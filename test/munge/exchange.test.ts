@@ -12,10 +12,17 @@ const OTHER_KEY = new Uint8Array(32).fill(2)
 const CREDENTIAL = 'MUNGE:AAAA:'
 const CLIENT: ClientAddress = { address: '10.0.0.7', isDirectLoopback: false, hostAddresses: [] }
 const NOW = 1_800_000_000_000
-const ALICE: Verdict = {
+const ALICE: Verdict & { kind: 'identity' } = {
   kind: 'identity',
-  identity: { user: 'alice', uid: 1234, credentialDigest: 'ab'.repeat(32), expiresAt: 1_800_000_005 },
+  identity: {
+    user: 'alice',
+    uid: 1234,
+    credentialDigest: 'ab'.repeat(32),
+    expiresAt: 1_800_000_005,
+    boundDigest: null,
+  },
 }
+const BOUND: Verdict = { ...ALICE, identity: { ...ALICE.identity, boundDigest: 'cd'.repeat(32) } }
 const REPLAYED: Verdict = { kind: 'refusal', refusal: { kind: 'refusal', rule: 'munge_replayed' } }
 
 let count = 0
@@ -37,7 +44,7 @@ test('a request carries the client it was signed for, and its answer is believed
   const pending = await end.signRequest(CREDENTIAL, client)
   const request = await openGenuine(pending.jws)
   expect(request.client).toEqual(client)
-  for (const verdict of [ALICE, REPLAYED, { kind: 'outage', rule: 'munged_unavailable' }] as const) {
+  for (const verdict of [ALICE, BOUND, REPLAYED, { kind: 'outage', rule: 'munged_unavailable' }] as const) {
     expect(await end.openAnswer(await verifier().signAnswer(request, verdict), pending)).toEqual(verdict)
   }
 })
@@ -183,7 +190,7 @@ test.each([
   [
     'two verdicts',
     {
-      identity: { user: 'alice', uid: 1234, credentialDigest: 'ab'.repeat(32), expiresAt: 1 },
+      identity: ALICE.identity,
       refusal: 'munge_replayed',
     },
   ],
@@ -193,9 +200,18 @@ test.each([
   ["an outage that is the gateway's own", { outage: 'overloaded' }],
   [
     'an identity without uid',
-    { identity: { user: 'alice', credentialDigest: 'ab'.repeat(32), expiresAt: 1 } },
+    { identity: { user: 'alice', credentialDigest: 'ab'.repeat(32), expiresAt: 1, boundDigest: null } },
   ],
-  ['an empty user', { identity: { user: '', uid: 1, credentialDigest: 'ab'.repeat(32), expiresAt: 1 } }],
+  ['an empty user', { identity: { ...ALICE.identity, user: '' } }],
+  // As an end that knows nothing of bindings would say it: nobody may take that for "not bound".
+  [
+    'an identity that does not say whether it is bound',
+    { identity: { ...ALICE.identity, boundDigest: undefined } },
+  ],
+  ['a binding that is no digest', { identity: { ...ALICE.identity, boundDigest: 'cd'.repeat(31) } }],
+  ['a binding in capitals', { identity: { ...ALICE.identity, boundDigest: 'CD'.repeat(32) } }],
+  ['a binding that is false', { identity: { ...ALICE.identity, boundDigest: false } }],
+  ['an empty binding', { identity: { ...ALICE.identity, boundDigest: '' } }],
   ['ready as a word', { ready: 'yes' }],
 ])('a signed answer with %s is not believed', async (_what, claims) => {
   const pending = await gateway().signRequest(CREDENTIAL, CLIENT)

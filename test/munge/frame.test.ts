@@ -65,7 +65,7 @@ test("munged's answer to a replay is read: error 17 first, though a uid follows"
     gid: 0,
     restrictedUid: null,
     restrictedGid: null,
-    payloadLength: 0,
+    payload: Buffer.alloc(0),
   })
 })
 

@@ -29,7 +29,7 @@ export function testMungedContract(munged: MungedUnderTest): void {
       uid: ownUid,
       restrictedUid: null,
       restrictedGid: null,
-      payloadLength: 0,
+      payload: Buffer.alloc(0),
     })
     expect(Math.abs(answer.decodedAt - Date.now() / 1000)).toBeLessThan(3)
     expect(answer.decodedAt - answer.encodedAt).toBeLessThan(3)
@@ -50,10 +50,11 @@ export function testMungedContract(munged: MungedUnderTest): void {
     expect(await lifetime(0xffffffff)).toBe(3600)
   })
 
-  test('a payload is told by its length', async () => {
+  test('a payload comes back byte for byte, NUL and high bytes too', async () => {
     const client = connectClient()
-    const payload = new TextEncoder().encode('hello')
-    expect((await client.decode(await client.encode({ ttlSeconds: 5, payload }))).payloadLength).toBe(5)
+    const payload = Uint8Array.from({ length: 256 }, (_, index) => 255 - index)
+    const answer = await client.decode(await client.encode({ ttlSeconds: 5, payload }))
+    expect([...answer.payload]).toEqual([...payload])
   })
 
   test("a restriction to another uid is error 18, to the decoder's own it is told", async () => {

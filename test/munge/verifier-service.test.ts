@@ -18,7 +18,13 @@ type Decide = (credential: string, client: ClientAddress) => Promise<MungeIdenti
 
 async function acceptAlice(credential: string): Promise<MungeIdentity> {
   const parsed = await parseCredentialString(credential)
-  return { user: 'alice', uid: 1234, credentialDigest: parsed?.digest ?? '', expiresAt: NOW / 1000 + 5 }
+  return {
+    user: 'alice',
+    uid: 1234,
+    credentialDigest: parsed?.digest ?? '',
+    expiresAt: NOW / 1000 + 5,
+    boundDigest: null,
+  }
 }
 
 function setUp(

@@ -21,7 +21,7 @@ const ACCEPTED: DecodeAnswer = {
   gid: 1234,
   restrictedUid: null,
   restrictedGid: null,
-  payloadLength: 0,
+  payload: new Uint8Array(),
 }
 
 /** A wrong answer to every question; each test repairs what comes before the one it asks about. */
@@ -30,7 +30,7 @@ const ALL_WRONG: DecodeAnswer = {
   errorNumber: 17,
   ttlSeconds: 300,
   encodedAt: NOW - 100,
-  payloadLength: 9,
+  payload: new Uint8Array(9),
   restrictedUid: 5,
   originAddress: '192.0.2.7',
   uid: 0,
@@ -76,6 +76,7 @@ test('a fresh credential of an ordinary user on his own host is accepted until m
     uid: 1234,
     credentialDigest: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
     expiresAt: NOW + 5,
+    boundDigest: null,
   })
   expect(asked).toEqual([CREDENTIAL])
 })
@@ -122,7 +123,7 @@ test('the questions are asked in order: munged, lifetime, age, payload, restrict
     ['munge_replayed', { errorNumber: 0 }],
     ['munge_ttl_too_long', { ttlSeconds: 5 }],
     ['munge_expired', { encodedAt: NOW }],
-    ['munge_payload', { payloadLength: 0 }],
+    ['munge_payload', { payload: new Uint8Array() }],
     ['munge_restricted', { restrictedUid: null }],
     ['munge_wrong_host', { originAddress: '10.0.0.7' }],
     ['munge_uid_too_low', { uid: 64030 }],
@@ -169,6 +170,37 @@ test('the refusal of another host names the client, never the origin', async () 
   expect(outcome).toMatchObject({ rule: 'munge_wrong_host' })
   expect(JSON.stringify(outcome)).toContain('10.0.0.7')
   expect(JSON.stringify(outcome)).not.toContain('192.0.2.7')
+})
+
+const PREFIX = Buffer.from('slurmgate1:')
+
+test('a credential that is bound to a request is accepted, and says to which', async () => {
+  const payload = Buffer.concat([PREFIX, Buffer.alloc(32, 0xa5)])
+  expect(await setUp({ payload }).verifier.verify(CREDENTIAL, CLIENT)).toMatchObject({
+    user: 'alice',
+    boundDigest: 'a5'.repeat(32),
+  })
+})
+
+test.each([
+  ['text', Buffer.from('hello')],
+  ['one byte', Buffer.of(0)],
+  ['the prefix alone', PREFIX],
+  ['31 bytes after the prefix', Buffer.concat([PREFIX, Buffer.alloc(31)])],
+  ['33 bytes after the prefix', Buffer.concat([PREFIX, Buffer.alloc(33)])],
+  ['another version', Buffer.concat([Buffer.from('slurmgate2:'), Buffer.alloc(32)])],
+  ['another prefix', Buffer.concat([Buffer.from('slurmgate1 '), Buffer.alloc(32)])],
+])('any other payload is refused: %s', async (_what, payload) => {
+  expect(await findRule({ payload })).toBe('munge_payload')
+})
+
+test('a bound credential is judged like any other: lifetime, restriction, host, user', async () => {
+  const payload = Buffer.concat([PREFIX, Buffer.alloc(32)])
+  expect(await findRule({ payload, errorNumber: 17 })).toBe('munge_replayed')
+  expect(await findRule({ payload, ttlSeconds: 6 })).toBe('munge_ttl_too_long')
+  expect(await findRule({ payload, restrictedUid: 0 })).toBe('munge_restricted')
+  expect(await findRule({ payload, originAddress: '192.0.2.7' })).toBe('munge_wrong_host')
+  expect(await findRule({ payload, uid: 0 })).toBe('munge_uid_too_low')
 })
 
 test('the minimum uid itself is accepted, the one below is not', async () => {

@@ -1,55 +1,47 @@
-/** The CLI as a child process, built as `npm run build` builds it, into a folder of this test file's own. */
+/** The command line within the test's own process: the exit code, and what it would print on either stream. */
 
-import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
-import { Program } from './program.ts'
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-
-export interface BuiltCli {
-  run(parameters: readonly string[], options?: CliOptions): Promise<CliOutcome>
-  remove(): Promise<void>
-}
+import type { ExitCode } from '../../functions/cli/command.ts'
+import { runCli as run } from '../../functions/cli/run.ts'
+import type { Environment } from '../../src/environment.ts'
 
 export interface CliOptions {
-  readonly environment?: Readonly<Record<string, string | undefined>>
-  readonly input?: string
+  /** All of it. Default: empty. */
+  readonly environment?: Environment
+  /** Whole stdin. Default: empty. */
+  readonly input?: string | Uint8Array
+  /** Default: stdout is a pipe. */
+  readonly isTerminal?: boolean
+  readonly lookUpMilliseconds?: number
 }
 
 export interface CliOutcome {
-  readonly exitCode: number | null
+  readonly exitCode: ExitCode
   readonly stdout: string
   readonly stderr: string
 }
 
-/** Under `node_modules`, so that packages are found; beside links to what the package ships next to `dist`. */
-export async function buildCli(): Promise<BuiltCli> {
-  const cache = join(ROOT, 'node_modules', '.cache')
-  await mkdir(cache, { recursive: true })
-  const folder = await mkdtemp(join(cache, 'slurmgate-cli-'))
-  for (const name of ['migrations', 'package.json']) await symlink(join(ROOT, name), join(folder, name))
-  await build({
-    entryPoints: [join(ROOT, 'functions', 'cli.ts')],
-    outdir: join(folder, 'dist'),
-    packages: 'external',
-    bundle: true,
-    splitting: true,
-    platform: 'node',
-    target: 'node20.19',
-    format: 'esm',
-    logLevel: 'warning',
-  })
-  const cli = join(folder, 'dist', 'cli.js')
-  return {
-    run: (parameters, options = {}) => runCli(cli, parameters, options),
-    remove: () => rm(folder, { recursive: true, force: true }),
-  }
-}
+/** Whom the process runs as, where no variable names anybody. */
+export const USER_NAME = 'system-user'
 
-async function runCli(cli: string, parameters: readonly string[], options: CliOptions): Promise<CliOutcome> {
-  const program = new Program(process.execPath, [cli, ...parameters], options)
-  const exitCode = await program.exit
-  return { exitCode, stdout: program.stdout, stderr: program.stderr }
+const PACKAGE_FOLDER = fileURLToPath(new URL('../..', import.meta.url))
+
+export async function runCli(parameters: readonly string[], options: CliOptions = {}): Promise<CliOutcome> {
+  const { environment = {}, input = '', isTerminal = false, lookUpMilliseconds } = options
+  const stdout: string[] = []
+  const stderr: string[] = []
+  const exitCode = await run(parameters, {
+    env: environment,
+    isTerminal,
+    userName: USER_NAME,
+    clock: Date.now,
+    randomBytes: (length) => randomBytes(length),
+    packageFolder: PACKAGE_FOLDER,
+    ...(lookUpMilliseconds === undefined ? {} : { lookUpMilliseconds }),
+    print: (text) => stdout.push(text),
+    note: (line) => stderr.push(line.endsWith('\n') ? line : `${line}\n`),
+    readStdin: () => Promise.resolve(new Uint8Array(Buffer.from(input))),
+  })
+  return { exitCode, stdout: stdout.join(''), stderr: stderr.join('') }
 }

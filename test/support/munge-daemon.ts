@@ -12,22 +12,25 @@ export interface MungeDaemonOptions {
   /** The "host" credentials say they were made on. */
   readonly originAddress: string
   readonly key: Uint8Array
+  /** Program and first parameters. Default: `munged` on the PATH. */
+  readonly command?: readonly [string, ...string[]]
 }
 
 export class MungeDaemon {
   readonly socketPath: string
-  readonly #parameters: readonly string[]
+  readonly #command: readonly [string, ...string[]]
   readonly #keyPath: string
   #program: Program | null = null
   #printed: string[] = []
 
-  private constructor({ directory, originAddress, key }: MungeDaemonOptions) {
+  private constructor({ directory, originAddress, key, command = ['munged'] }: MungeDaemonOptions) {
     mkdirSync(directory, { recursive: true })
     chmodSync(directory, 0o755)
     this.socketPath = join(directory, 'munge.socket')
     this.#keyPath = join(directory, 'munge.key')
     writeFileSync(this.#keyPath, key, { mode: 0o600 })
-    this.#parameters = [
+    this.#command = [
+      ...command,
       '--foreground',
       `--key-file=${this.#keyPath}`,
       `--socket=${this.socketPath}`,
@@ -45,7 +48,8 @@ export class MungeDaemon {
   }
 
   async start(): Promise<void> {
-    const program = new Program('munged', this.#parameters)
+    const [path, ...parameters] = this.#command
+    const program = new Program(path, parameters)
     this.#program = program
     await waitUntil('munged answers on its socket', async () => {
       if (!program.isRunning) throw new Error(`munged ended: ${program.stderr}`)
@@ -83,16 +87,23 @@ export class MungeDaemon {
   /**
    * @param uid null: the user the tests run as.
    * @param parameters of `munge`, such as `-n -t 5`.
+   * @param payload what `munge` reads from stdin, where the parameters name none.
    */
-  async makeCredential(parameters: readonly string[], uid: number | null): Promise<string> {
+  async makeCredential(
+    parameters: readonly string[],
+    uid: number | null,
+    payload?: Uint8Array,
+  ): Promise<string> {
     const command = ['munge', `--socket=${this.socketPath}`, ...parameters]
-    const asUser =
-      uid === null || uid === process.getuid?.()
-        ? command
-        : ['setpriv', `--reuid=${String(uid)}`, `--regid=${String(uid)}`, '--clear-groups', ...command]
-    const [program = '', ...rest] = asUser
-    return (await runProgram(program, rest)).trimEnd()
+    const [program = '', ...rest] = asUser(uid, command)
+    return (await runProgram(program, rest, payload === undefined ? {} : { input: payload })).trimEnd()
   }
+}
+
+/** @param uid null: the user the tests run as. @returns the command that runs `command` as that user. */
+export function asUser(uid: number | null, command: readonly string[]): readonly string[] {
+  if (uid === null || uid === process.getuid?.()) return command
+  return ['setpriv', `--reuid=${String(uid)}`, `--regid=${String(uid)}`, '--clear-groups', ...command]
 }
 
 export function buildMungeKey(): Buffer {

@@ -1,6 +1,6 @@
 /**
- * A real Postgres for tests: one instance for the whole run when this file is vitest's `globalSetup`, else one for
- * the test file that asks. Lives in a temporary directory, as root or as an ordinary user.
+ * A real Postgres for tests: one instance for each test file that asks. Lives in a temporary directory, as root or as an
+ * ordinary user.
  */
 
 import { execFile, spawn, type ChildProcessByStdio } from 'node:child_process'
@@ -23,8 +23,6 @@ export interface TestPostgres {
   stop(): Promise<void>
 }
 
-/** How worker processes learn of the run's one instance. */
-const URL_VARIABLE = 'SLURMGATE_TEST_POSTGRES_URL'
 const START_MILLISECONDS_MAX = 30_000
 
 const run = promisify(execFile)
@@ -67,25 +65,18 @@ export async function startTestPostgres(): Promise<TestPostgres> {
   }
 }
 
-/** vitest's `globalSetup`. */
-export default async function setUp(): Promise<() => Promise<void>> {
-  const instance = await startTestPostgres()
-  process.env[URL_VARIABLE] = instance.url
-  return () => instance.stop()
-}
-
 let own: Promise<TestPostgres> | null = null
 
-/** Ends the instance this process had to start itself; with `globalSetup` there is none. Call it in `afterAll`. */
+/** Ends the test file's own instance, if it had one. Call it in `afterAll`. */
 export async function stopOwnPostgres(): Promise<void> {
   const started = own
   own = null
   await (await started)?.stop()
 }
 
-/** A new, empty database of the run's instance. @returns its URL. */
+/** A new, empty database of the test file's own instance. @returns its URL. */
 export async function createDatabase(): Promise<string> {
-  return await createDatabaseOn(process.env[URL_VARIABLE] ?? (await (own ??= startTestPostgres())).url)
+  return createDatabaseOn((await (own ??= startTestPostgres())).url)
 }
 
 /** A new, empty database of any instance. @returns its URL. */

@@ -4,7 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 
 export interface ProgramOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>
-  readonly input?: string
+  readonly input?: string | Uint8Array
 }
 
 const KILL_AFTER_MILLISECONDS = 4_000

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { buildCli, type BuiltCli } from '../support/cli.ts'
+import { runCli } from '../support/cli.ts'
 import { FakeSlurmrestd } from '../support/fake-slurmrestd.ts'
 import { stopOwnPostgres } from '../support/postgres.ts'
 import { createTokenDatabase, type TokenDatabase } from '../support/token-database.ts'
@@ -13,16 +13,11 @@ import { createTokenDatabase, type TokenDatabase } from '../support/token-databa
 const KEY = randomBytes(32)
 const directory = mkdtempSync(join(tmpdir(), 'slurmgate-explain-'))
 
-let cli: BuiltCli
 let store: TokenDatabase
 let slurmrestd: FakeSlurmrestd
 let id = ''
 beforeAll(async () => {
-  ;[cli, store, slurmrestd] = await Promise.all([
-    buildCli(),
-    createTokenDatabase(),
-    FakeSlurmrestd.start(KEY),
-  ])
+  ;[store, slurmrestd] = await Promise.all([createTokenDatabase(), FakeSlurmrestd.start(KEY)])
   const parameters = ['--name', 'x', '--user', 'alice', '--account', 'proj_a', '--scope', 'slurm:jobs:manage']
   const issued = await run(['token', 'issue', ...parameters, '--json'])
   id = (JSON.parse(issued.stdout) as { id: string }).id
@@ -30,7 +25,6 @@ beforeAll(async () => {
 beforeEach(() => slurmrestd.reset())
 afterAll(async () => {
   rmSync(directory, { recursive: true, force: true })
-  await cli.remove()
   await slurmrestd.stop()
   await store.sql.end()
   await stopOwnPostgres()
@@ -41,7 +35,7 @@ function run(
   more: { input?: string; environment?: Record<string, string> } = {},
 ) {
   const environment = { DATABASE_URL: store.url, USER: 'operator', ...more.environment }
-  return cli.run(parameters, { ...more, environment })
+  return runCli(parameters, { ...more, environment })
 }
 
 const REACHABLE = () => ({

@@ -46,7 +46,7 @@ async function explain(parameters: readonly string[], { environment, stdin }: Ru
     userName: 'operator',
     clock: Date.now,
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
-    migrationsFolder: '',
+    packageFolder: '',
     print: (text) => printed.push(text),
     note: (line) => notes.push(line),
     readStdin: (maxBytes) => {

@@ -55,7 +55,7 @@ async function run(parameters: readonly string[], { environment, isTerminal = fa
     userName: 'ops',
     clock: () => NOW,
     randomBytes: random ?? ((length) => new Uint8Array(randomBytes(length))),
-    migrationsFolder: '',
+    packageFolder: '',
     print: (text) => printed.push(text),
     note: (line) => notes.push(line),
     readStdin: () => Promise.resolve(new Uint8Array(0)),

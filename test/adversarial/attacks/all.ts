@@ -3,6 +3,7 @@
 import type { Attack } from './attack.ts'
 import { buildBulkAttacks } from './bulk.ts'
 import { buildContentTypeAttacks } from './content-types.ts'
+import { buildDeadlyDocumentAttacks } from './deadly-documents.ts'
 import { buildHeaderAttacks } from './headers.ts'
 import { buildHetAndArrayAttacks } from './het-and-array.ts'
 import { buildJobDocumentAttacks } from './job-documents.ts'
@@ -19,6 +20,7 @@ export const ATTACK_CLASSES: Readonly<Record<string, (version: number) => Attack
   headers: buildHeaderAttacks,
   'JSON text': buildJsonTextAttacks,
   'job documents': buildJobDocumentAttacks,
+  'deadly documents': buildDeadlyDocumentAttacks,
   bulk: buildBulkAttacks,
   'het and array jobs': buildHetAndArrayAttacks,
   'content types': buildContentTypeAttacks,

@@ -39,6 +39,10 @@ const FILTERS: readonly Readonly<Record<string, unknown>>[] = [
   { jobs: [['{{foreign.plain}}']] },
   { jobs: [{ job_id: '§{{foreign.plain}}§' }] },
   { jobs: ['4294967294'] },
+  { jobs: ['{{own.plain}}'], signal: 'WINCH' },
+  { jobs: ['{{own.plain}}'], signal: 'USR1,KILL' },
+  { jobs: ['{{own.plain}}'], flags: ['CRON_JOBS'] },
+  { jobs: ['{{own.plain}}'], flags: ['NO_SIBLING_JOBS'] },
 ]
 
 export function buildBulkAttacks(version: number): Attack[] {

@@ -40,6 +40,15 @@ const REFUSED: readonly (readonly [name: string, body: string | null, rule: Rule
   ['a list in a string', '{"jobs":"101,102"}', 'job_malformed'],
 ]
 
+const QUERIES = [
+  '?account=proj_a',
+  '?account=proj_b',
+  '?account=proj_a&account=proj_b',
+  '?account=',
+  '?user_name=alice',
+  '?partition=p',
+]
+
 export const BULK_CASES: readonly ConformanceCase[] = [
   ...LISTED.map(([name, body]): ConformanceCase => ({
     name: `a restricted token cancels its own job, listed ${name}: looked at once, then cancelled under its account`,
@@ -69,19 +78,18 @@ export const BULK_CASES: readonly ConformanceCase[] = [
       expect(operationsOf(bench).filter((call) => !call.startsWith('GET '))).toEqual([])
     },
   },
-  {
-    name: 'filters go in the body, never in the query',
+  ...QUERIES.map((query): ConformanceCase => ({
+    name: `filters go in the body, never in the query: ${query}`,
     source: 'slurm.md 3: parameters travel in more than one place',
     async run(bench) {
-      const target = '/slurm/v0.0.42/jobs/?user_name=alice'
-      expectRefusal(
-        bench,
-        await bench.sendAs('confined', cancel('{"jobs":["101"]}', target)),
-        'query_not_allowed',
-      )
-      expectRefusal(bench, await bench.sendAs('free', cancel(null, target)), 'query_not_allowed')
+      const target = `/slurm/v0.0.42/jobs/${query}`
+      for (const body of [null, '{"jobs":["101"]}']) {
+        expectRefusal(bench, await bench.sendAs('confined', cancel(body, target)), 'query_not_allowed')
+        expectRefusal(bench, await bench.sendAs('free', cancel(body, target)), 'query_not_allowed')
+        expectRefusal(bench, await bench.sendAsMunge(cancel(body, target)), 'query_not_allowed')
+      }
     },
-  },
+  })),
   {
     name: 'a token without a restriction cancels by any documented filter, but not by none',
     source: SOURCE,

@@ -5,7 +5,7 @@ import { findHeader, type RawHeader } from '../../support/raw-http.ts'
 import type { SendOptions } from '../bench.ts'
 import type { ConformanceCase } from '../conformance-case.ts'
 import { expectForwarded, expectRefusal, readJson, readPath, readSent } from '../expect-answer.ts'
-import { postJson } from './accounts.ts'
+import { postJson } from '../post-json.ts'
 
 const credentials: readonly ConformanceCase[] = [
   ...(

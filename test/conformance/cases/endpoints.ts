@@ -6,7 +6,7 @@ import { findHeader } from '../../support/raw-http.ts'
 import type { ConformanceCase } from '../conformance-case.ts'
 import { expectNothingForwarded, expectRefusal, readJson } from '../expect-answer.ts'
 import type { TokenName } from '../issued-tokens.ts'
-import { TOKEN_FORMS } from './credentials.ts'
+import { TOKEN_FORMS } from './token-forms.ts'
 
 const PUBLIC_SOURCE = 'CONTRACT HTTP, Public'
 

@@ -9,7 +9,7 @@ import type { Bench, SendOptions } from '../bench.ts'
 import type { ConformanceCase } from '../conformance-case.ts'
 import { expectForwarded, expectOutage, readJson, readSent } from '../expect-answer.ts'
 import type { TokenName } from '../issued-tokens.ts'
-import { postJson } from './accounts.ts'
+import { postJson } from '../post-json.ts'
 
 const SOURCE =
   'slurm.md: mint one short token per caller; strip every client X-SLURM-* and Authorization header'

@@ -7,7 +7,7 @@ import type { OutageRule } from '../../../src/refusal.ts'
 import type { Bench } from '../bench.ts'
 import type { ConformanceCase } from '../conformance-case.ts'
 import { expectForwarded, expectNothingForwarded, expectOutage, expectRefusal } from '../expect-answer.ts'
-import { postJson } from './accounts.ts'
+import { postJson } from '../post-json.ts'
 
 const SOURCE = 'CONTRACT HTTP, 502 / 503 / 504'
 

@@ -1,4 +1,4 @@
-/** Versions, paths, ids and methods: what is served, in which spellings, and that nothing odd is passed on. */
+/** Paths, ids and methods: what is served, in which spellings, and that nothing odd is passed on. */
 
 import { expect } from 'vitest'
 import type { Rule } from '../../../src/refusal.ts'
@@ -7,62 +7,7 @@ import type { Bench } from '../bench.ts'
 import type { ConformanceCase } from '../conformance-case.ts'
 import { expectForwarded, expectNothingForwarded, expectRefusal, readPath } from '../expect-answer.ts'
 
-const VERSION_SOURCE = 'CONTRACT HTTP, Slurm'
-const PATH_SOURCE = 'slurm.md What the gate has to be built on, 9'
-
-const versions: readonly ConformanceCase[] = [
-  ...['v0.0.40', 'v0.0.41', 'v0.0.42'].map((version): ConformanceCase => ({
-    name: `${version} is served as itself`,
-    source: VERSION_SOURCE,
-    async run(bench) {
-      const answer = await bench.sendAs('free', { target: `/slurm/${version}/jobs` })
-      expect(readPath(expectForwarded(bench, answer))).toBe(`/slurm/${version}/jobs`)
-      expect(findHeader(answer, 'x-slurm-api-version')).toBe(version)
-    },
-  })),
-  ...['/slurm/latest/jobs', '/slurmdb/latest/jobs'].map((target): ConformanceCase => ({
-    name: `${target} is the numerically highest version`,
-    source: VERSION_SOURCE,
-    async run(bench) {
-      const answer = await bench.sendAs('free', { target })
-      expect(readPath(expectForwarded(bench, answer))).toBe(target.replace('latest', 'v0.0.42'))
-      expect(findHeader(answer, 'x-slurm-api-version')).toBe('v0.0.42')
-    },
-  })),
-  ...['v0.0.39', 'v0.0.43', 'v0.0.99', 'v0.0.4', 'v0.0.420'].map((version): ConformanceCase => ({
-    name: `${version} is not served: 400`,
-    source: VERSION_SOURCE,
-    async run(bench) {
-      for (const plugin of ['slurm', 'slurmdb']) {
-        const answer = await bench.sendAs('free', { target: `/${plugin}/${version}/jobs` })
-        expectRefusal(bench, answer, 'version_not_served')
-      }
-    },
-  })),
-  ...['v1', 'V0.0.42', 'LATEST', 'v0.0.042', 'v0.0.42%20', 'v0.0.42%00', '0.0.42', 'v0.0', 'v0.0.-1'].map(
-    (version): ConformanceCase => ({
-      name: `"${version}" is no version that is served`,
-      source: VERSION_SOURCE,
-      async run(bench) {
-        const answer = await bench.sendAs('free', { target: `/slurm/${version}/jobs` })
-        expectRefusal(bench, answer, 'version_not_served', 'path_unknown')
-      },
-    }),
-  ),
-  {
-    name: 'SLURM_API_VERSIONS as a list serves exactly that list',
-    source: 'CONTRACT SLURM_API_VERSIONS',
-    run: (bench) =>
-      bench.withSettings({ SLURM_API_VERSIONS: 'v0.0.41,v0.0.40' }, async (listed) => {
-        const supported = await listed.send({ target: '/meta/versions/supported' })
-        expect(JSON.parse(supported.body.toString('utf8'))).toEqual(['v0.0.40', 'v0.0.41'])
-        const answer = await listed.sendAs('free', { target: '/slurm/latest/jobs' })
-        expect(readPath(expectForwarded(listed, answer))).toBe('/slurm/v0.0.41/jobs')
-        listed.reset()
-        expectRefusal(listed, await listed.sendAs('free'), 'version_not_served')
-      }),
-  },
-]
+const SOURCE = 'slurm.md What the gate has to be built on, 9'
 
 const UNKNOWN = [
   '/nope',
@@ -177,7 +122,7 @@ const WRONG_IDS = [
 const ids: readonly ConformanceCase[] = [
   ...WRONG_IDS.map((id): ConformanceCase => ({
     name: `the job id ${id} is refused for reading, changing and cancelling`,
-    source: PATH_SOURCE,
+    source: SOURCE,
     async run(bench) {
       for (const method of ['GET', 'DELETE'] as const) {
         const target = `/slurm/v0.0.42/job/${id}`
@@ -192,7 +137,7 @@ const ids: readonly ConformanceCase[] = [
   })),
   ...['1', '101', '4294967293'].map((id): ConformanceCase => ({
     name: `the job id ${id} is passed on as it is`,
-    source: PATH_SOURCE,
+    source: SOURCE,
     async run(bench) {
       await bench.sendAs('free', { target: `/slurm/v0.0.42/job/${id}/` })
       expect(bench.world.upstream.operations.map(readPath)).toEqual([`/slurm/v0.0.42/job/${id}`])
@@ -200,7 +145,7 @@ const ids: readonly ConformanceCase[] = [
   })),
   {
     name: 'a percent-encoded id reaches slurmrestd decoded, or not at all',
-    source: PATH_SOURCE,
+    source: SOURCE,
     async run(bench) {
       const answer = await bench.sendAs('free', { target: '/slurm/v0.0.42/job/%31%30%31' })
       if (answer.status === 200) {
@@ -265,7 +210,7 @@ function expectRefusedByRuntime(bench: Bench, answer: RawAnswer): void {
 const tricks: readonly ConformanceCase[] = [
   ...TRICKS.map((target): ConformanceCase => ({
     name: `${target} reaches slurmrestd in plain canonical form, or not at all`,
-    source: PATH_SOURCE,
+    source: SOURCE,
     async run(bench) {
       const answer = await bench.sendAs('free', { target })
       if (answer.status === 200) expectCanonicalTargets(bench)
@@ -286,7 +231,7 @@ const tricks: readonly ConformanceCase[] = [
   },
   {
     name: 'an overlong path is refused',
-    source: PATH_SOURCE,
+    source: SOURCE,
     async run(bench) {
       for (const target of [`/slurm/v0.0.42/node/${'n'.repeat(9000)}`, `/${'x/'.repeat(5000)}`]) {
         expectOdd(bench, await bench.sendAs('free', { target }))
@@ -343,7 +288,6 @@ const base: ConformanceCase = {
 }
 
 export const PATH_CASES: readonly ConformanceCase[] = [
-  ...versions,
   ...unknown,
   ...methods,
   allow,
