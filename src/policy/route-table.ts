@@ -2,9 +2,21 @@
  * The policy table: every slurmrestd route that the gate knows, since and until which API version it exists, what it
  * does, what it asks of an API token, where accounts can hide in it, and what its query and body may be. A route that
  * is not listed here is closed to everybody.
- * Source: the OpenAPI documents of Slurm 22.05, 24.11 and 26.05.
+ * Source: the OpenAPI documents of Slurm 22.05, 24.11 and 26.05. v0.0.39 is in none of them: it is taken to be as v0.0.40,
+ * without what that added.
  */
 
+import {
+  ACCOUNTING_JOBS_QUERY,
+  ACCOUNTS_QUERY,
+  ASSOCIATIONS_QUERY,
+  ASSOCIATION_FILTERS,
+  CLUSTERS_QUERY,
+  INSTANCES_QUERY,
+  QOS_QUERY,
+  USERS_QUERY,
+  WCKEYS_QUERY,
+} from './query-names.ts'
 import type { Scope } from '../principal.ts'
 
 export type Method = 'GET' | 'POST' | 'DELETE'
@@ -76,145 +88,6 @@ function route(
     deadlyUntil: options.deadlyUntil ?? null,
   }
 }
-
-const ACCOUNTING_JOBS_QUERY = [
-  'account',
-  'association',
-  'cluster',
-  'constraints',
-  'cpus_max',
-  'cpus_min',
-  'disable_truncate_usage_time',
-  'disable_wait_for_result',
-  'disable_whole_hetjob',
-  'end_time',
-  'exit_code',
-  'format',
-  'group',
-  'groups',
-  'job_altered',
-  'job_name',
-  'job_started',
-  'node',
-  'nodes_max',
-  'nodes_min',
-  'partition',
-  'qos',
-  'reason',
-  'reservation',
-  'reservation_id',
-  'scheduled_by_backfill',
-  'scheduled_by_main',
-  'scheduled_on_submit',
-  'scheduler_unset',
-  'show_batch_script',
-  'show_duplicates',
-  'show_job_environment',
-  'skip_steps',
-  'start_time',
-  'state',
-  'step',
-  'submit_time',
-  'timelimit_max',
-  'timelimit_min',
-  'usage_time_as_submit_time',
-  'users',
-  'wckey',
-  'whole_hetjob',
-] as const
-const ACCOUNTS_QUERY = [
-  'DELETED',
-  'NoUsersAreCoords',
-  'UsersAreCoords',
-  'WithAssociations',
-  'WithCoordinators',
-  'description',
-  'with_assocs',
-  'with_coords',
-  'with_deleted',
-] as const
-const ASSOCIATIONS_QUERY = [
-  'Exclude limits from parents',
-  'Exclude parent id/name',
-  'Filter to only defaults',
-  'Include deleted associations',
-  'Include sub acct information',
-  'Include the raw QOS or delta_qos',
-  'Include usage',
-  'account',
-  'cluster',
-  'default_qos',
-  'format',
-  'id',
-  'only_defaults',
-  'parent_account',
-  'partition',
-  'qos',
-  'usage_end',
-  'usage_start',
-  'user',
-  'with_deleted',
-  'with_raw_qos',
-  'with_sub_accts',
-  'with_usage',
-  'without_parent_info',
-  'without_parent_limits',
-] as const
-/** Without one of them a DELETE is about every association there is (measured on 22.05 and 26.05). */
-const ASSOCIATION_FILTERS = ['account', 'cluster', 'id', 'parent_account', 'partition', 'user'] as const
-const CLUSTERS_QUERY = [
-  'classification',
-  'cluster',
-  'federation',
-  'flags',
-  'format',
-  'rpc_version',
-  'usage_end',
-  'usage_start',
-  'with_deleted',
-  'with_usage',
-] as const
-const INSTANCES_QUERY = [
-  'cluster',
-  'extra',
-  'format',
-  'instance_id',
-  'instance_type',
-  'node_list',
-  'time_end',
-  'time_start',
-] as const
-const QOS_QUERY = [
-  'Include deleted QOS',
-  'description',
-  'format',
-  'id',
-  'name',
-  'preempt_mode',
-  'with_deleted',
-] as const
-const USERS_QUERY = [
-  'admin_level',
-  'default_account',
-  'default_wckey',
-  'with_assocs',
-  'with_coords',
-  'with_deleted',
-  'with_wckeys',
-  'without_defaults',
-] as const
-const WCKEYS_QUERY = [
-  'cluster',
-  'format',
-  'id',
-  'name',
-  'only_defaults',
-  'usage_end',
-  'usage_start',
-  'user',
-  'with_deleted',
-  'with_usage',
-] as const
 
 export const ROUTES: readonly Route[] = [
   route('GET', '/slurm/conf', 45, 45, 'read', 'slurm:read', {

@@ -5,7 +5,7 @@ import type { Bench, SendOptions } from './bench.ts'
 import { expectForwarded, readSent } from './expect-answer.ts'
 
 export const SUBMIT = '/slurm/v0.0.42/job/submit'
-export const SMALL = '{"script":"#!/bin/sh\ntrue","job":{"name":"n"}}'
+export const SMALL = '{"script":"#!/bin/sh\\ntrue","job":{"name":"n"}}'
 
 /** As a token and as a MUNGE caller, whose bytes go upstream as they are. */
 export async function expectSubmitted(bench: Bench, request: SendOptions, body = SMALL): Promise<void> {

@@ -106,6 +106,19 @@ describe('a bound credential', () => {
     expect(gate.world.sent).toEqual([])
   }) // prettier-ignore
 
+  it('is 401 wherever its digest differs, be it in one character', async () => {
+    const digest = await digestRequest({ method: 'GET', target: JOBS, body: encode('') })
+    const gate = createInMemoryGate()
+    const identity = { user: 'alice', uid: 1001, credentialDigest: 'x', expiresAt: NOW / 1000 + 5 }
+    for (let index = 0; index < digest.length; index += 1) {
+      const other = digest[index] === '0' ? '1' : '0'
+      const boundDigest = digest.slice(0, index) + other + digest.slice(index + 1)
+      gate.world.verify = () => ({ ...identity, boundDigest })
+      expect((await gate.send(JOBS, GET)).rule, boundDigest).toBe('munge_request_mismatch')
+    }
+    expect(gate.world.sent).toEqual([])
+  })
+
   it('is used up by a request it does not fit', async () => {
     const gate = await createBoundGate('GET', JOBS)
     await gate.send('/slurm/v0.0.42/jobs', GET)

@@ -22,26 +22,34 @@ function readExample(name: string): string {
 }
 
 /** With this gateway's address, this munged and the built program in the places of the published ones. */
-async function runExample(bench: Bench, example: string, job = JOB): Promise<Program> {
-  const [header, address] = bench.target.clientHeader(HOME_ADDRESS)
-  const cli = `MUNGE_SOCKET=${bench.world.munge.socketPath} ${process.execPath} ${await buildStandaloneCli()}`
-  const command = example
-    .replaceAll('https://HOST', `http://${bench.target.host}:${String(bench.target.port)}`)
-    .replaceAll('slurmgate munge-header', `${cli} munge-header`)
-    .replaceAll('munge -t', `munge --socket=${bench.world.munge.socketPath} -t`)
-    .replaceAll('curl -H', `curl -s -w '\\n%{http_code}' -H '${header}: ${address}' -H`)
+async function runExample(bench: Bench, example: string): Promise<Program> {
   const directory = mkdtempSync(join(tmpdir(), 'bound-example-'))
   chmodSync(directory, 0o755)
-  writeFileSync(join(directory, 'job.json'), job)
-  const [program = '', ...rest] = asUser(bench.world.users.ordinary.uid, [
-    'bash',
-    '-c',
-    `cd ${directory}\n${command}`,
-  ])
-  const shell = new Program(program, rest)
-  await shell.exit
-  rmSync(directory, { recursive: true })
-  return shell
+  try {
+    writeFileSync(join(directory, 'job.json'), JOB)
+    const command = await fillExample(bench, example, directory)
+    const [program = '', ...rest] = asUser(bench.world.users.ordinary.uid, ['bash', '--norc', '-c', command])
+    const shell = new Program(program, rest)
+    await shell.exit
+    return shell
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+async function fillExample(bench: Bench, example: string, directory: string): Promise<string> {
+  const { socketPath } = bench.world.munge
+  const [header, address] = bench.target.clientHeader(HOME_ADDRESS)
+  const program = example.includes('slurmgate ') ? await buildStandaloneCli(directory) : ''
+  const filled = example
+    .replaceAll('https://HOST', `http://${bench.target.host}:${String(bench.target.port)}`)
+    .replaceAll(
+      'slurmgate munge-header',
+      `MUNGE_SOCKET=${socketPath} ${process.execPath} ${program} munge-header`,
+    )
+    .replaceAll('munge -t', `munge --socket=${socketPath} -t`)
+    .replaceAll('curl -H', `curl -s -w '\\n%{http_code}' -H '${header}: ${address}' -H`)
+  return `cd ${directory}\n${filled}`
 }
 
 const readStatus = (shell: Program): string => shell.stdout.slice(shell.stdout.lastIndexOf('\n') + 1)

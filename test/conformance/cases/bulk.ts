@@ -37,7 +37,7 @@ const REFUSED: readonly (readonly [name: string, body: string | null, rule: Rule
   ['an unknown key', '{"jobs":["101"],"job_id":102}', 'job_field_not_allowed'],
   ['a task of an array', '{"jobs":["101_1"]}', 'job_malformed'],
   ['a leading zero', '{"jobs":["0101"]}', 'document_harmful'],
-  ['a list in a string', '{"jobs":"101,102"}', 'job_malformed'],
+  ['a list in a string', '{"jobs":"101,102"}', 'document_harmful'],
 ]
 
 const QUERIES = [

@@ -44,7 +44,7 @@ const ASKED: readonly Asked[] = [
   },
   {
     name: 'a foreign one may not',
-    question: { method: 'delete', path: '//slurm/latest//job/102/' },
+    question: { method: 'DELETE', path: '//slurm/latest//job/102/' },
     answer: { decision: 'refused', rule: 'account_mismatch', status: 403, checked_jobs: [], forwards: null },
     looks: ['/slurm/v0.0.42/job/102'],
   },
@@ -148,7 +148,7 @@ const ASKED: readonly Asked[] = [
 ]
 
 const asked: readonly ConformanceCase[] = ASKED.map(({ name, as, question, answer, looks = [] }) => ({
-  name: name,
+  name,
   source: SOURCE,
   async run(bench) {
     expect(await explain(bench, question, as)).toMatchObject(answer)
