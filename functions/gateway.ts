@@ -11,6 +11,7 @@ import { describeDatabaseError, isSchemaMisfit } from '../src/tokens/database-er
 import { openDatabase, type Database } from '../src/tokens/database.ts'
 import { createLocalReplayGuard, createPostgresReplayGuard } from '../src/tokens/replay-guard.ts'
 import { createTokenStore, requireSchema } from '../src/tokens/token-store.ts'
+import { openHostMap, type HostMapWatch } from './node/host-map-watch.ts'
 import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
 import { readKeyFile } from './node/key-file.ts'
@@ -42,6 +43,8 @@ export async function runGateway(env: Environment): Promise<void> {
   const tls = 'unixPath' in listener ? null : readTls(listener.tls, problems)
   if (!(await isUsableKey(settings.slurmKey)))
     problems.push('SLURM_JWT_RS256_JWK (or its _FILE) is not a usable private key')
+  const { munge } = settings
+  const hostMap = openHostMap(munge.mode === 'local' ? munge.policy.hostMapFile : null, problems)
   if (problems.length > 0) {
     reportProblems(problems)
     return
@@ -61,7 +64,7 @@ export async function runGateway(env: Environment): Promise<void> {
     upstream,
     tokens: createTokenStore(database.db),
     replays: buildReplayGuard(settings, database.db, log),
-    munge: buildVerifier(settings, log),
+    munge: buildVerifier(settings, hostMap, log),
     reader: createNodeRequestReader(now),
     maySharePromises: true,
     now,
@@ -71,6 +74,7 @@ export async function runGateway(env: Environment): Promise<void> {
   const server = createHttpServer(app, listener, tls)
   await server.listen()
   log.write('info', 'gateway_started', describe(settings))
+  hostMap?.start(log)
   log.write('info', 'gateway_stopping', { signal: await findStopSignal() })
   await server.stop(STOP_MILLISECONDS)
   await Promise.all([upstream.close(), database.close()])
@@ -103,9 +107,13 @@ function buildReplayGuard(settings: GatewaySettings, db: Database, log: Log): Re
     : createPostgresReplayGuard(db, { clock: now, log })
 }
 
-function buildVerifier({ munge }: GatewaySettings, log: Log): MungeVerifier | null {
+function buildVerifier(
+  { munge }: GatewaySettings,
+  hostMap: HostMapWatch | null,
+  log: Log,
+): MungeVerifier | null {
   if (munge.mode === 'off') return null
-  if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, clock: now, log })
+  if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, hostMap, clock: now, log })
   return createRemoteVerifier({
     url: munge.url,
     keys: munge.keys,

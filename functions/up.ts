@@ -29,7 +29,7 @@ async function main(): Promise<number> {
     return 0
   }
   if (settings.isPackagesOnly) {
-    const missing = findMissingPackages()
+    const missing = findMissingPackages({ forTests: true })
     if (missing.length > 0) await installPackages(missing, (line) => process.stdout.write(`${line}\n`))
     return 0
   }

@@ -4,6 +4,7 @@ import type { Environment } from '../src/environment.ts'
 import { createVerifierEnd } from '../src/munge/exchange.ts'
 import { createVerifierService } from '../src/munge/verifier-service.ts'
 import { parseVerifierSettings, type VerifierSettings } from '../src/munge/verifier-settings.ts'
+import { openHostMap } from './node/host-map-watch.ts'
 import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
@@ -21,6 +22,7 @@ export async function runVerifier(env: Environment): Promise<void> {
   const settings = parseVerifierSettings(env)
   const problems = 'problems' in settings ? [...settings.problems] : []
   const tls = 'problems' in settings ? null : readTls(settings.listener.tls, problems)
+  const hostMap = 'problems' in settings ? null : openHostMap(settings.policy.hostMapFile, problems)
   if ('problems' in settings || problems.length > 0) {
     process.stderr.write(problems.map((problem) => `slurmgate verifier: ${problem}\n`).join(''))
     process.exitCode = EXIT_CONFIGURATION
@@ -29,13 +31,14 @@ export async function runVerifier(env: Environment): Promise<void> {
   const log = createJsonLog({ level: settings.logLevel, clock: Date.now })
   const service = createVerifierService({
     end: createVerifierEnd({ keys: settings.keys, clock: Date.now }),
-    verifier: createLocalVerifier({ policy: settings.policy, clock: Date.now, log }),
+    verifier: createLocalVerifier({ policy: settings.policy, hostMap, clock: Date.now, log }),
     clock: Date.now,
     log,
   })
   const server = createHttpServer(service, settings.listener, tls)
   await server.listen()
   log.write('info', 'verifier_started', describe(settings))
+  hostMap?.start(log)
   log.write('info', 'verifier_stopping', { signal: await findStopSignal() })
   await server.stop(STOP_MILLISECONDS)
 }

@@ -3,7 +3,16 @@
 import ipaddr from 'ipaddr.js'
 
 export interface AddressRange {
+  readonly family: 4 | 6
+  /** 32 or 128 for a single address. */
+  readonly prefix: number
+  /** The bits of the first address as `0` and `1`, 32 or 128 of them: they sort as the addresses do. */
+  readonly start: string
+  /** The text named the first address; false for an interface's `10.1.0.7/24`. */
+  readonly isAligned: boolean
   contains(address: string): boolean
+  /** Whether every address of the other one is in this one. */
+  covers(other: AddressRange): boolean
 }
 
 /**
@@ -24,12 +33,27 @@ export function parseAddressRange(text: string): AddressRange | null {
   const maxPrefix = base.kind() === 'ipv4' ? 32 : 128
   const prefixText = slash === -1 ? String(maxPrefix) : text.slice(slash + 1)
   if (!/^\d{1,3}$/.test(prefixText) || Number(prefixText) > maxPrefix) return null
-  const prefix = Number(prefixText)
+  return buildRange(base, Number(prefixText))
+}
+
+function buildRange(base: ipaddr.IPv4 | ipaddr.IPv6, prefix: number): AddressRange {
+  const family = base.kind() === 'ipv4' ? 4 : 6
+  const bits = base
+    .toByteArray()
+    .map((byte) => byte.toString(2).padStart(8, '0'))
+    .join('')
+  const network = bits.slice(0, prefix)
+  const start = network.padEnd(bits.length, '0')
   return {
+    family,
+    prefix,
+    start,
+    isAligned: start === bits,
     contains(address) {
       const other = readAddress(address)
       return other !== null && other.kind() === base.kind() && other.match(base, prefix)
     },
+    covers: (other) => other.family === family && other.prefix >= prefix && other.start.startsWith(network),
   }
 }
 

@@ -91,3 +91,17 @@ export const ANSWER_TIME_LIMITS = 2
 
 /** What `Retry-After` says with a 503. */
 export const RETRY_AFTER_SECONDS = 2
+
+/** The host map: 10,000 nodes with three addresses each are half of this. */
+export const HOST_MAP_MAX_BYTES = 1024 * 1024
+export const HOST_MAP_MAX_LINES = 20_000
+
+/** The widest range of one line: a node's own network of containers. More would stand for a whole cluster. */
+export const HOST_MAP_MIN_PREFIX_IPV4 = 24
+export const HOST_MAP_MIN_PREFIX_IPV6 = 64
+
+/** What is told of a bad host map at once: a file that is something else altogether has a problem in every line. */
+export const HOST_MAP_PROBLEMS_TOLD = 20
+
+/** How often the host map is looked at. A change counts once it has stood still for one more look. */
+export const HOST_MAP_LOOK_MILLISECONDS = 1_000

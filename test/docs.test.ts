@@ -8,6 +8,8 @@ import { parseVerifierSettings } from '../src/munge/verifier-settings.ts'
 import { OWN_ROUTES } from '../src/own-path.ts'
 import { ADMIN_SCOPES, PUBLIC_SCOPES } from '../src/principal.ts'
 import { LOOK_UP_MILLISECONDS } from '../functions/cli/service-user.ts'
+import { HOST_MAP_MAX_LINES, HOST_MAP_MIN_PREFIX_IPV4, HOST_MAP_MIN_PREFIX_IPV6 } from '../src/limits.ts'
+import { parseHostMap } from '../src/munge/host-map.ts'
 import { OUTAGES, REFUSALS } from '../src/refusal.ts'
 import { parseGatewaySettings, type GatewaySettings, type RuntimeName } from '../src/settings.ts'
 import { SERVICE_USER_WARNING_CODES } from '../src/tokens/service-user.ts'
@@ -182,6 +184,19 @@ test('the commands in README.md are those of slurmgate --help, with their exit c
 
 test('the time in which the user of a new token is looked up is the one in README.md', () => {
   expect(readme).toContain(`could not be looked up within ${LOOK_UP_MILLISECONDS / 1000} s`)
+})
+
+test('the host map in README.md is one that the verifier takes, and means what stands beside it', () => {
+  const map = parseHostMap(section('host-map').replaceAll('```', '').trim())
+  if ('problems' in map) throw new Error(map.problems.join('; '))
+  expect([map.hosts, map.sharedHosts]).toEqual([4, 2])
+  for (const client of ['192.168.5.7', '2001:db8::7']) expect(map.has('10.1.0.7', client)).toBe(true)
+  expect(map.has('10.1.0.8', '192.168.8.15')).toBe(true)
+  expect(map.has('10.1.0.22', '192.0.2.1')).toBe(true)
+  expect(readme).toContain(
+    `\`/${HOST_MAP_MIN_PREFIX_IPV4}\` or \`/${HOST_MAP_MIN_PREFIX_IPV6}\` at the widest`,
+  )
+  expect(readme).toContain(`${HOST_MAP_MAX_LINES.toLocaleString('en')} lines at most`)
 })
 
 test('every npm script that README.md names exists', () => {

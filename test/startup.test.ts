@@ -34,6 +34,8 @@ const REMOTE: Environment = {
   MUNGE_VERIFIER_KEY: GOOD_KEY,
 }
 
+const MAP: Environment = { MUNGE_HOST_BINDING: 'map', MUNGE_HOST_MAP_FILE: `/nonexistent/${CANARY}` }
+
 const BAD_STARTS: readonly BadStart[] = [
   {
     name: 'nothing set',
@@ -197,6 +199,36 @@ const BAD_STARTS: readonly BadStart[] = [
     program: 'verifier',
     environment: { ...VERIFIER, MUNGE_HOST_BINDING: 'map' },
     names: ['MUNGE_HOST_MAP_FILE'],
+  },
+  {
+    name: 'a host map that is not there',
+    program: 'verifier',
+    environment: { ...VERIFIER, ...MAP },
+    names: ['MUNGE_HOST_MAP_FILE'],
+  },
+  {
+    name: 'a host map that is not there',
+    program: 'gateway',
+    environment: { ...GATEWAY, MUNGE_MODE: 'local', ...MAP },
+    names: ['MUNGE_HOST_MAP_FILE'],
+  },
+  {
+    name: 'a host map that is something else, its text untold',
+    program: 'verifier',
+    environment: { ...VERIFIER, ...MAP, MUNGE_HOST_MAP_FILE: '/etc/passwd' },
+    names: ['MUNGE_HOST_MAP_FILE', 'line 1', 'line 2'],
+  },
+  {
+    name: 'a host map without host binding by map',
+    program: 'verifier',
+    environment: { ...VERIFIER, MUNGE_HOST_MAP_FILE: `/nonexistent/${CANARY}` },
+    names: ['MUNGE_HOST_BINDING', 'MUNGE_HOST_MAP_FILE'],
+  },
+  {
+    name: 'a host map on a gateway whose verifier is remote',
+    program: 'gateway',
+    environment: { ...GATEWAY, ...REMOTE, ...MAP },
+    names: ['MUNGE_HOST_BINDING', 'MUNGE_HOST_MAP_FILE'],
   },
   {
     name: 'proxy headers without trusted proxies',

@@ -8,6 +8,7 @@ import { type GatewaySettings, parseGatewaySettings } from '../../src/settings.t
 import { describeDatabaseError } from '../../src/tokens/database-error.ts'
 import { type Database, openDatabase } from '../../src/tokens/database.ts'
 import { createTokenStore } from '../../src/tokens/token-store.ts'
+import { readHostMapFile } from '../node/host-map-file.ts'
 import { readKeyFile } from '../node/key-file.ts'
 import { createLocalVerifier } from '../node/local-verifier.ts'
 import { createUndiciUpstream } from '../node/undici-upstream.ts'
@@ -52,6 +53,7 @@ async function checkAll(settings: GatewaySettings, context: CommandContext): Pro
       verifier === null
         ? { dependency: 'munge', state: 'off', detail: 'MUNGE_MODE' }
         : find('munge', ask(verifier)),
+      ...findHostMapFile(settings).map((path) => find('host map', () => readHostMap(path))),
     ])
   } finally {
     await close()
@@ -106,10 +108,21 @@ function ask(verifier: MungeVerifier): Check {
   }
 }
 
+function findHostMapFile({ munge }: GatewaySettings): readonly string[] {
+  return munge.mode === 'local' && munge.policy.hostMapFile !== null ? [munge.policy.hostMapFile] : []
+}
+
+function readHostMap(path: string): Promise<string> {
+  const reading = readHostMapFile(path)
+  if ('problems' in reading) return Promise.reject(new CommandFailure(reading.problems.join('; ')))
+  const { hosts, sharedHosts } = reading.map
+  return Promise.resolve(`${hosts} hosts, ${sharedHosts} of them behind shared addresses`)
+}
+
 function buildVerifier({ munge }: GatewaySettings, context: CommandContext): MungeVerifier | null {
   const { clock, randomBytes } = context
   if (munge.mode === 'off') return null
   const log = { write: () => undefined }
-  if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, clock, log })
+  if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, hostMap: null, clock, log })
   return createRemoteVerifier({ url: munge.url, keys: munge.keys, fetch, clock, randomBytes })
 }

@@ -4,15 +4,23 @@ import { createMungedClient } from '../../src/munge/munged-client.ts'
 import type { MungePolicy } from '../../src/munge/verifier-settings.ts'
 import { createMungeVerifier } from '../../src/munge/verify-credential.ts'
 import type { Clock, Log, MungeVerifier } from '../../src/ports.ts'
+import type { HostMapWatch } from './host-map-watch.ts'
 import { createMungedSocket } from './munged-socket.ts'
 import { createNameService } from './name-service.ts'
 
 /** Opens nothing yet: a munged that is not there is an outage of each call. */
-export function createLocalVerifier(parts: { policy: MungePolicy; clock: Clock; log: Log }): MungeVerifier {
+export function createLocalVerifier(parts: {
+  policy: MungePolicy
+  /** null: nothing is mapped. */
+  hostMap: HostMapWatch | null
+  clock: Clock
+  log: Log
+}): MungeVerifier {
   return createMungeVerifier({
     munged: createMungedClient(createMungedSocket({ path: parts.policy.socketPath })),
     findUserName: createNameService({ clock: parts.clock }),
     policy: parts.policy,
+    findHostMap: () => parts.hostMap?.findHostMap() ?? null,
     log: parts.log,
   })
 }

@@ -8,7 +8,7 @@ export interface UpSettings {
   usesHostMunge: boolean
   isBesideSlurm: boolean
   isHelp: boolean
-  /** Only install the Debian packages that are missing. */
+  /** Only install the Debian packages that are missing, for the tests too. */
   isPackagesOnly: boolean
   demoUser: string
   /** Whom the demo token acts as, and in which account. */
@@ -30,7 +30,7 @@ export const usage = `npm run up                        bring everything up, run
 npm run up -- --once              the same, then end: exit code 0 when all of it worked
 npm run up -- --use-munged        use this host's own munged or munge.key
 npm run up -- --beside-slurm      bring a cluster up although this host has a Slurm
-npm run up -- --packages          only install the Debian packages it needs
+npm run up -- --packages          only install the Debian packages that it and the tests need
 npm run up -- --user U --account A   whom the demo token acts as (with SLURMRESTD_URL: required)
 
 With SLURMRESTD_URL and one of SLURM_JWT_HS256_KEY_FILE, SLURM_JWT_RS256_JWK_FILE, … it uses that Slurm and brings none up;

@@ -5,20 +5,35 @@
 
 import { isLoopback } from '../ip-address.ts'
 import type { ClientAddress } from '../ports.ts'
+import type { HostMap } from './host-map.ts'
 
-export type HostBinding = 'strict' | 'off'
+export type HostBinding = 'strict' | 'map' | 'off'
+
+/**
+ * Why a credential may be used by a client. `strict`: it is its maker's host; `map`: the operator's file says so; `off`:
+ * nobody asks; null: it may not.
+ */
+export type Bond = HostBinding | null
 
 /**
  * @param originAddress as munged decoded it; null: the credential names none.
- * @returns whether the credential may be used by this client.
+ * @param hostMap the map in force; null where there is none.
  */
-export function isFromOrigin(
+export function findBond(
   binding: HostBinding,
   originAddress: string | null,
   client: ClientAddress,
-): boolean {
-  if (binding === 'off') return true
-  if (originAddress === null || originAddress === '0.0.0.0') return false
+  hostMap: HostMap | null = null,
+): Bond {
+  if (binding === 'off') return 'off'
+  if (originAddress === null || originAddress === '0.0.0.0') return null
+  if (isSameHost(originAddress, client)) return 'strict'
+  // The map has neither loopback origins nor loopback clients; that it could not open this door is not left to it alone.
+  if (binding === 'strict' || isLoopback(originAddress) || isLoopback(client.address)) return null
+  return hostMap?.has(originAddress, client.address) === true ? 'map' : null
+}
+
+function isSameHost(originAddress: string, client: ClientAddress): boolean {
   if (!isLoopback(client.address)) return client.address === originAddress
   // A loopback address that came through a proxy, or from a header, names the proxy's host: it proves nothing.
   if (!client.isDirectLoopback) return false

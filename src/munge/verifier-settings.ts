@@ -12,11 +12,12 @@ import {
 import { readListener, type Listener } from '../listener-settings.ts'
 import type { LogLevel } from '../ports.ts'
 import type { ExchangeKeys } from './exchange.ts'
-import type { HostBinding } from './host-binding.ts'
 import type { CredentialPolicy } from './verify-credential.ts'
 
 export interface MungePolicy extends CredentialPolicy {
   readonly socketPath: string
+  /** Set exactly with `hostBinding` `map`. */
+  readonly hostMapFile: string | null
 }
 
 export interface VerifierSettings {
@@ -78,7 +79,7 @@ export function parseMungePolicy(
     ),
     minUid: readInteger(env, 'MUNGE_MIN_UID', { default: 1000, min: 1, max: UID_MAX }, problems),
     deniedUsers: readDeniedUsers(env, problems),
-    hostBinding: readHostBinding(env, options.isListenerLoopback, problems),
+    ...readHostBinding(env, options.isListenerLoopback, problems),
   }
 }
 
@@ -108,18 +109,23 @@ export function readSocketPath(env: Environment, problems: string[]): string {
   return path
 }
 
-function readHostBinding(env: Environment, isListenerLoopback: boolean, problems: string[]): HostBinding {
+function readHostBinding(
+  env: Environment,
+  isListenerLoopback: boolean,
+  problems: string[],
+): Pick<MungePolicy, 'hostBinding' | 'hostMapFile'> {
   const name = 'MUNGE_HOST_BINDING'
-  const binding = readChoice(env, name, { default: 'strict', choices: ['strict', 'map', 'off'] }, problems)
-  if (binding === 'off' && !isListenerLoopback) {
+  const choices = ['strict', 'map', 'off'] as const
+  const hostBinding = readChoice(env, name, { default: 'strict', choices }, problems)
+  const hostMapFile = readText(env, 'MUNGE_HOST_MAP_FILE')
+  if (hostBinding === 'off' && !isListenerLoopback) {
     problems.push(`${name}=off is accepted only on a loopback listener`)
   }
-  if (binding !== 'map') {
-    if (readText(env, 'MUNGE_HOST_MAP_FILE') !== null) {
-      problems.push(`MUNGE_HOST_MAP_FILE is read only with ${name}=map, which is not supported yet`)
-    }
-    return binding
+  if (hostBinding === 'map' && hostMapFile === null) {
+    problems.push(`MUNGE_HOST_MAP_FILE is required with ${name}=map`)
   }
-  problems.push(`${name}=map is not supported yet, nor is MUNGE_HOST_MAP_FILE: use strict`)
-  return 'strict'
+  if (hostBinding !== 'map' && hostMapFile !== null) {
+    problems.push(`MUNGE_HOST_MAP_FILE is read only with ${name}=map: set both, or neither`)
+  }
+  return { hostBinding, hostMapFile }
 }

@@ -9,7 +9,8 @@ import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
 import { parseBindingPayload } from './binding-payload.ts'
 import { parseCredentialString } from './credential-string.ts'
 import type { DecodeAnswer } from './frame.ts'
-import { isFromOrigin, type HostBinding } from './host-binding.ts'
+import { findBond, type Bond, type HostBinding } from './host-binding.ts'
+import type { HostMap } from './host-map.ts'
 import type { Munged } from './munged-client.ts'
 import { judgeErrorNumber } from './munged-error.ts'
 
@@ -31,6 +32,8 @@ export interface MungeVerifierParts {
   readonly munged: Munged
   readonly findUserName: FindUserName
   readonly policy: CredentialPolicy
+  /** The map in force at this moment, for `hostBinding` `map`; without it `map` is `strict`. */
+  readonly findHostMap?: () => HostMap | null
   readonly log: Log
 }
 
@@ -39,13 +42,14 @@ interface Evidence {
   digest: string | null
   answer: DecodeAnswer | null
   user: string | null
+  bond: Bond
 }
 
 const SUPERUSER_UID = 0
 
 export function createMungeVerifier(parts: MungeVerifierParts): MungeVerifier {
   async function verify(raw: string, client: ClientAddress): Promise<MungeIdentity | Refusal> {
-    const evidence: Evidence = { digest: null, answer: null, user: null }
+    const evidence: Evidence = { digest: null, answer: null, user: null, bond: null }
     try {
       const verdict = await judge(parts, raw, client, evidence)
       logDecision(parts.log, client, evidence, isRefusal(verdict) ? verdict.rule : null)
@@ -65,7 +69,7 @@ export function createMungeVerifier(parts: MungeVerifierParts): MungeVerifier {
 }
 
 async function judge(
-  { munged, findUserName, policy }: MungeVerifierParts,
+  { munged, findUserName, policy, findHostMap = () => null }: MungeVerifierParts,
   raw: string,
   client: ClientAddress,
   evidence: Evidence,
@@ -76,11 +80,12 @@ async function judge(
 
   const answer = await munged.decode(credential.text)
   evidence.answer = answer
+  evidence.bond = findBond(policy.hostBinding, answer.originAddress, client, findHostMap())
   const refusal =
     judgeErrorNumber(answer) ??
     judgeLifetime(answer, policy.maxTtlSeconds) ??
     judgePurpose(answer) ??
-    judgeOrigin(answer, policy.hostBinding, client) ??
+    judgeOrigin(evidence.bond, client) ??
     (answer.uid < policy.minUid ? refuse('munge_uid_too_low') : null)
   if (refusal !== null) return refusal
 
@@ -113,8 +118,8 @@ function judgePurpose(answer: DecodeAnswer): Refusal | null {
 }
 
 /** The text names the address the client already knows, not the origin. */
-function judgeOrigin(answer: DecodeAnswer, binding: HostBinding, client: ClientAddress): Refusal | null {
-  if (isFromOrigin(binding, answer.originAddress, client)) return null
+function judgeOrigin(bond: Bond, client: ClientAddress): Refusal | null {
+  if (bond !== null) return null
   const description = `this credential was made on another host than ${client.address}, which sends it; create it where the request is sent from`
   return refuse('munge_wrong_host', { description })
 }
@@ -133,14 +138,15 @@ function logOutage(log: Log, client: ClientAddress, evidence: Evidence, error: u
   log.write('error', 'munge_decision', { outcome: 'outage', rule, detail, ...describe(client, evidence) })
 }
 
-/** A uid stands in answers to refused credentials too: who was turned away. */
-function describe(client: ClientAddress, { digest, answer, user }: Evidence): Record<string, unknown> {
+/** A uid stands in answers to refused credentials too: who was turned away. What only the map allows is told. */
+function describe(client: ClientAddress, { digest, answer, user, bond }: Evidence): Record<string, unknown> {
   return {
     credential: digest?.slice(0, 16) ?? null,
     uid: answer?.uid ?? null,
     user,
     client: client.address,
     origin: answer?.originAddress ?? null,
+    ...(bond === 'map' && { hostBinding: bond }),
     ...(answer !== null && answer.errorNumber !== 0 && { munged: answer.errorText }),
   }
 }

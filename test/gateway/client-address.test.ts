@@ -100,6 +100,27 @@ describe('x-forwarded-for: the right-most hop that is not a trusted proxy', () =
     }
   })
 
+  // Each proxy in a row writes the one before it; the outermost is the last but one to be asked.
+  const ROW = ['10.0.0.0/8', '2001:db8:ffff::/48', 'fe80::/10', '127.0.0.1']
+  it.each<[string, string, RawHeaders, string | null]>([
+    ['two', '10.0.0.1', forwarded(`${CLIENT}, 10.0.0.2`), CLIENT],
+    ['three, of both families', '10.0.0.1', forwarded(`${CLIENT}, 2001:db8:ffff::2, 10.0.0.3`), CLIENT],
+    ['ports on every hop', '10.0.0.1', forwarded(`${CLIENT}:1, [2001:db8:ffff::2]:2, 10.0.0.3:3`), CLIENT],
+    ['IPv4 in IPv6 on every hop', '::ffff:10.0.0.1', forwarded(`::ffff:${CLIENT}, ::ffff:10.0.0.2`), CLIENT],
+    ['IPv4 in IPv6 in hexadecimal', '10.0.0.1', forwarded(`::ffff:cb00:7107, ::ffff:a00:2`), CLIENT],
+    ['each in a field of its own', '10.0.0.1', forwarded(CLIENT, '10.0.0.2', '10.0.0.3'), CLIENT],
+    ['the last on the gate’s own host', '127.0.0.1', forwarded(`${CLIENT}, 10.0.0.2`), CLIENT],
+    ['the last on the link, with a zone', 'fe80::1%eth0', forwarded(`${CLIENT}, 10.0.0.2`), CLIENT],
+    ['an IPv6 client', '2001:db8:ffff::1', forwarded('2001:db8::7, 10.0.0.2'), '2001:db8::7'],
+    ['an unknown one between them', '10.0.0.1', forwarded(`${CLIENT}, 192.0.2.9, 10.0.0.2`), '192.0.2.9'],
+    ['a loopback that is not named', '10.0.0.1', forwarded(`${CLIENT}, 127.0.0.2, 10.0.0.2`), '127.0.0.2'],
+    ['a zone on a hop between', '10.0.0.1', forwarded(`${CLIENT}, fe80::2%eth0, 10.0.0.2`), null],
+    ['a zone on the client', '10.0.0.1', forwarded('fe80::7%eth0, 10.0.0.2'), null],
+    ['nothing but proxies', '10.0.0.1', forwarded('10.0.0.3, 10.0.0.2'), '10.0.0.3'],
+  ])('through proxies in a row: %s', (_, peer, headers, expected) => {
+    expect(findAddress({ source: 'x-forwarded-for', trusted: ROW, peer, headers })).toBe(expected)
+  })
+
   it('never makes a direct loopback client of a hop, whatever it says', () => {
     const { find } = setUp('x-forwarded-for', ['127.0.0.0/8', '10.0.0.0/8'])
     const indirect = { isDirectLoopback: false, hostAddresses: [] }

@@ -1,7 +1,8 @@
 /** Source: CONTRACT "Host binding". */
 
 import { expect, test } from 'vitest'
-import { isFromOrigin } from '../../src/munge/host-binding.ts'
+import { findBond } from '../../src/munge/host-binding.ts'
+import { parseHostMap, type HostMap } from '../../src/munge/host-map.ts'
 import type { ClientAddress } from '../../src/ports.ts'
 
 const HOST_ADDRESSES = ['10.0.0.5', '192.168.1.5', 'fd00::5']
@@ -12,7 +13,12 @@ const direct = (address: string): ClientAddress => ({
 })
 const distant = (address: string): ClientAddress => ({ address, isDirectLoopback: false, hostAddresses: [] })
 
-test.each([
+const CASES: readonly (readonly [
+  what: string,
+  origin: string | null,
+  client: ClientAddress,
+  isAllowed: boolean,
+])[] = [
   ['the same address', '10.0.0.7', distant('10.0.0.7'), true],
   ['another address', '10.0.0.7', distant('10.0.0.8'), false],
   ['an address that starts alike', '10.0.0.7', distant('10.0.0.77'), false],
@@ -39,11 +45,62 @@ test.each([
     direct('10.0.0.5'),
     false,
   ],
-])('strict: %s', (_what, origin, client, isAllowed) => {
-  expect(isFromOrigin('strict', origin, client)).toBe(isAllowed)
+]
+
+test.each(CASES)('strict: %s', (_what, origin, client, isAllowed) => {
+  expect(findBond('strict', origin, client)).toBe(isAllowed ? 'strict' : null)
+})
+
+test.each(CASES)('map, for hosts that it does not name: %s', (_what, origin, client, isAllowed) => {
+  const hostMap = requireMap('10.9.9.9 10.9.9.8')
+  expect(findBond('map', origin, client, hostMap)).toBe(isAllowed ? 'strict' : null)
+  expect(findBond('map', origin, client, null)).toBe(isAllowed ? 'strict' : null)
+})
+
+function requireMap(text: string): HostMap {
+  const map = parseHostMap(text)
+  if ('problems' in map) throw new Error(map.problems.join('; '))
+  return map
+}
+
+test.each([
+  ['an address of the line', '10.0.0.7', distant('192.168.5.7'), 'map'],
+  ['an address within a range of the line', '10.0.0.7', distant('172.16.7.200'), 'map'],
+  ['an IPv6 address of the line', '10.0.0.7', distant('2001:db8::7'), 'map'],
+  ['an IPv6 address within a range', '10.0.0.7', distant('2001:db8:7::1'), 'map'],
+  ['the origin itself, though the line leaves it out', '10.0.0.7', distant('10.0.0.7'), 'strict'],
+  ['the address behind the range', '10.0.0.7', distant('172.16.8.0'), null],
+  ["another host's address", '10.0.0.7', distant('192.168.5.8'), null],
+  ["another host's credential from a mapped address", '10.0.0.8', distant('192.168.5.7'), null],
+  ["an unnamed host's credential from a mapped address", '10.0.0.9', distant('192.168.5.7'), null],
+  ['the mapped address as origin, the origin as client', '192.168.5.7', distant('10.0.0.7'), null],
+  ['a loopback origin from a mapped address', '127.0.1.1', distant('192.168.5.7'), null],
+  ['no origin from a mapped address', null, distant('192.168.5.7'), null],
+  ['origin 0.0.0.0 from a mapped address', '0.0.0.0', distant('192.168.5.7'), null],
+  ['a direct loopback client and a mapped origin', '10.0.0.7', direct('127.0.0.1'), null],
+  ['a direct loopback client whose host has the mapped address', '10.0.0.7', { ...direct('127.0.0.1'), hostAddresses: ['192.168.5.7'] }, null],
+  ["a direct loopback client on the origin's host", '10.0.0.5', direct('127.0.0.1'), 'strict'],
+] as const)('map: %s', (_what, origin, client, bond) => {
+  const hostMap = requireMap(`
+    10.0.0.7 192.168.5.7 172.16.7.0/24 2001:db8::7 2001:db8:7::/64
+    10.0.0.8 192.168.5.8
+  `)
+  expect(findBond('map', origin, client, hostMap)).toBe(bond)
+}) // prettier-ignore
+
+test('map: a map that had loopback in it would still open no loopback', () => {
+  const careless: HostMap = { hosts: 1, sharedHosts: 0, has: () => true }
+  expect(findBond('map', '127.0.0.1', distant('10.0.0.7'), careless)).toBeNull()
+  expect(findBond('map', '192.0.2.7', direct('127.0.0.1'), careless)).toBeNull()
+  expect(findBond('map', '192.0.2.7', distant('::1'), careless)).toBeNull()
+})
+
+test('strict: a map is not looked at', () => {
+  const careless: HostMap = { hosts: 1, sharedHosts: 0, has: () => true }
+  expect(findBond('strict', '10.0.0.7', distant('192.168.5.7'), careless)).toBeNull()
 })
 
 test('off: any origin goes with any client', () => {
-  expect(isFromOrigin('off', '192.0.2.7', distant('10.0.0.8'))).toBe(true)
-  expect(isFromOrigin('off', null, direct('127.0.0.1'))).toBe(true)
+  expect(findBond('off', '192.0.2.7', distant('10.0.0.8'))).toBe('off')
+  expect(findBond('off', null, direct('127.0.0.1'))).toBe('off')
 })

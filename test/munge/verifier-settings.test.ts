@@ -20,6 +20,7 @@ test('with nothing but the key, the defaults are the strict ones', () => {
       minUid: 1000,
       deniedUsers: new Set(['root', 'slurm', 'slurmrest', 'munge', 'nobody']),
       hostBinding: 'strict',
+      hostMapFile: null,
     },
     keys: [new Uint8Array(32).fill(1)],
     listener: { host: '127.0.0.1', port: 8081, isLoopback: true, tls: null },
@@ -72,8 +73,13 @@ test.each([
   ['a short key', { MUNGE_VERIFIER_KEY: Buffer.alloc(31).toString('base64') }, 'MUNGE_VERIFIER_KEY'],
   ['a good key beside a bad one', { MUNGE_VERIFIER_KEY: `${KEY},x` }, 'MUNGE_VERIFIER_KEY'],
   ['too many keys', { MUNGE_VERIFIER_KEY: Array(5).fill(KEY).join(',') }, 'MUNGE_VERIFIER_KEY'],
-  ['host binding by map', { MUNGE_HOST_BINDING: 'map' }, 'MUNGE_HOST_BINDING=map is not supported'],
-  ['a map file without a map', { MUNGE_HOST_MAP_FILE: '/etc/map' }, 'MUNGE_HOST_MAP_FILE'],
+  ['host binding by map without a file', { MUNGE_HOST_BINDING: 'map' }, 'MUNGE_HOST_MAP_FILE is required'],
+  ['a map file without a map', { MUNGE_HOST_MAP_FILE: '/m' }, 'MUNGE_HOST_MAP_FILE is read only with'],
+  [
+    'a map file with strict',
+    { MUNGE_HOST_BINDING: 'strict', MUNGE_HOST_MAP_FILE: '/m' },
+    'MUNGE_HOST_MAP_FILE is read only with',
+  ],
   [
     'host binding off, not on loopback',
     { MUNGE_HOST_BINDING: 'off', VERIFIER_HOST: '0.0.0.0', ALLOW_PLAINTEXT: 'yes' },
@@ -93,6 +99,7 @@ test.each([
 test.each([
   [{ MUNGE_MAX_TTL_SECONDS: '1' }],
   [{ MUNGE_HOST_BINDING: 'off' }],
+  [{ MUNGE_HOST_BINDING: 'map', MUNGE_HOST_MAP_FILE: '/etc/slurmgate/hosts.map' }],
   [{ VERIFIER_HOST: '::1', MUNGE_HOST_BINDING: 'off' }],
   [{ VERIFIER_HOST: '0.0.0.0', ALLOW_PLAINTEXT: 'yes' }],
   [{ VERIFIER_HOST: '0.0.0.0', TLS_CERT_FILE: '/c', TLS_KEY_FILE: '/k' }],

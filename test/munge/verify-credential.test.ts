@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest'
 import type { DecodeAnswer } from '../../src/munge/frame.ts'
+import type { HostMap } from '../../src/munge/host-map.ts'
 import { createMungeVerifier, type CredentialPolicy } from '../../src/munge/verify-credential.ts'
 import type { ClientAddress } from '../../src/ports.ts'
 import { isRefusal, Outage } from '../../src/refusal.ts'
@@ -38,7 +39,7 @@ const ALL_WRONG: DecodeAnswer = {
 
 function setUp(
   answer: Partial<DecodeAnswer>,
-  more: { policy?: Partial<CredentialPolicy>; name?: string | null } = {},
+  more: { policy?: Partial<CredentialPolicy>; name?: string | null; hostMap?: HostMap | null } = {},
 ) {
   const asked: string[] = []
   const lines: Record<string, unknown>[] = []
@@ -59,6 +60,7 @@ function setUp(
       hostBinding: 'strict',
       ...more.policy,
     },
+    findHostMap: () => more.hostMap ?? null,
     log: { write: (level, event, fields) => void lines.push({ level, event, ...fields }) },
   })
   return { verifier, asked, lines }
@@ -226,4 +228,23 @@ test('each verification is one line of the log, with who and where from, without
     },
   ])
   expect(JSON.stringify(lines)).not.toContain(CREDENTIAL.slice(6, 30))
+})
+
+test('what only the host map allows is accepted, and its line in the log says so', async () => {
+  const hostMap: HostMap = {
+    hosts: 1,
+    sharedHosts: 0,
+    has: (origin, client) => origin === '192.0.2.7' && client === CLIENT.address,
+  }
+  const policy = { hostBinding: 'map' } as const
+  const mapped = setUp({ originAddress: '192.0.2.7' }, { policy, hostMap })
+  expect(await mapped.verifier.verify(CREDENTIAL, CLIENT)).toMatchObject({ user: 'alice' })
+  expect(mapped.lines).toMatchObject([{ outcome: 'accepted', origin: '192.0.2.7', hostBinding: 'map' }])
+
+  expect(await findRule({ originAddress: '192.0.2.8' }, { policy, hostMap })).toBe('munge_wrong_host')
+  expect(await findRule({ originAddress: '192.0.2.7' }, { policy })).toBe('munge_wrong_host')
+  expect(await findRule({ originAddress: '192.0.2.7' }, { hostMap })).toBe('munge_wrong_host')
+  const strict = setUp({}, { policy, hostMap })
+  expect(await strict.verifier.verify(CREDENTIAL, CLIENT)).toMatchObject({ user: 'alice' })
+  expect(strict.lines[0]).not.toHaveProperty('hostBinding')
 })

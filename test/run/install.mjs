@@ -10,7 +10,7 @@ const MINUTE = 60_000
 const DONE = { ok: true, milliseconds: 0 }
 
 /** Programs the tests need beyond what npm brings. */
-const PROGRAMS = ['munged', 'munge', 'curl', 'debootstrap', 'setpriv', 'unshare']
+const PROGRAMS = ['munged', 'munge', 'curl', 'debootstrap', 'setpriv', 'unshare', 'ip']
 
 /** By the same code as `npm run up`, which so knows them as its own; elsewhere the operator is told. */
 export async function installPackages() {

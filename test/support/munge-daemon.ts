@@ -9,27 +9,36 @@ import { Program, runProgram, waitUntil } from './program.ts'
 export interface MungeDaemonOptions {
   /** An own directory; must be reachable by every user credentials are made as. */
   readonly directory: string
-  /** The "host" credentials say they were made on. */
-  readonly originAddress: string
+  /** The "host" credentials say they were made on; null: what munged itself makes of its host's name. */
+  readonly originAddress: string | null
+  /** What the command begins with, to run it on another host. */
+  readonly prefix?: readonly string[]
   readonly key: Uint8Array
   /** Program and first parameters. Default: `munged` on the PATH. */
-  readonly command?: readonly [string, ...string[]]
+  readonly command?: readonly string[]
 }
 
 export class MungeDaemon {
   readonly socketPath: string
-  readonly #command: readonly [string, ...string[]]
+  readonly #command: readonly string[]
   readonly #keyPath: string
   #program: Program | null = null
   #printed: string[] = []
 
-  private constructor({ directory, originAddress, key, command = ['munged'] }: MungeDaemonOptions) {
+  private constructor({
+    directory,
+    originAddress,
+    prefix = [],
+    key,
+    command = ['munged'],
+  }: MungeDaemonOptions) {
     mkdirSync(directory, { recursive: true })
     chmodSync(directory, 0o755)
     this.socketPath = join(directory, 'munge.socket')
     this.#keyPath = join(directory, 'munge.key')
     writeFileSync(this.#keyPath, key, { mode: 0o600 })
     this.#command = [
+      ...prefix,
       ...command,
       '--foreground',
       `--key-file=${this.#keyPath}`,
@@ -37,7 +46,7 @@ export class MungeDaemon {
       `--pid-file=${join(directory, 'munged.pid')}`,
       `--log-file=${join(directory, 'munged.log')}`,
       `--seed-file=${join(directory, 'munged.seed')}`,
-      `--origin=${originAddress}`,
+      ...(originAddress === null ? [] : [`--origin=${originAddress}`]),
     ]
   }
 
@@ -48,8 +57,8 @@ export class MungeDaemon {
   }
 
   async start(): Promise<void> {
-    const [path, ...parameters] = this.#command
-    const program = new Program(path, parameters)
+    const [command = '', ...parameters] = this.#command
+    const program = new Program(command, parameters)
     this.#program = program
     await waitUntil('munged answers on its socket', async () => {
       if (!program.isRunning) throw new Error(`munged ended: ${program.stderr}`)

@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +19,15 @@ import { requireTestUsers, type TestUsers } from './test-user.ts'
 /** Documentation addresses (RFC 5737): no test depends on the machine's own. */
 export const HOME_ADDRESS = '192.0.2.10'
 export const OTHER_ADDRESS = '192.0.2.11'
+
+/** Other addresses of the two hosts, and those they share with each other. */
+export const MAPPED_ADDRESS = '198.51.100.10'
+export const MAPPED_IPV6_ADDRESS = '2001:db8::a'
+export const SHARED_ADDRESS = '198.51.100.200'
+const HOST_MAP = `
+${HOME_ADDRESS} shared ${MAPPED_ADDRESS} ${MAPPED_IPV6_ADDRESS}/128 ${SHARED_ADDRESS}
+${OTHER_ADDRESS} shared 198.51.100.11 ${SHARED_ADDRESS}
+`
 
 export const CLI_PATH = join(import.meta.dirname, '../../dist/cli.js')
 
@@ -35,6 +44,8 @@ export interface Surroundings {
   /** Another cluster: another key, the same address. */
   readonly otherClusterMunge: MungeDaemon
   readonly relays: { readonly database: Relay; readonly verifier: Relay; readonly upstream: Relay }
+  /** A second verifier, of the same munged and key, with host binding by `HOST_MAP`. */
+  readonly mapVerifierUrl: string
   /** What a gateway is configured with, but for the runtime's own and how it learns addresses. */
   readonly gatewayEnvironment: Environment
   /** Nothing printed may contain one of these. */
@@ -81,23 +92,16 @@ export async function startSurroundings(): Promise<Surroundings> {
   }
   await runCli(['db', 'migrate'])
 
-  const verifierPort = await findFreePort()
-  const verifier = new Program(process.execPath, [CLI_PATH, 'verifier'], {
-    environment: {
-      MUNGE_SOCKET: munge.socketPath,
-      MUNGE_VERIFIER_KEY: verifierKey,
-      VERIFIER_HOST: '127.0.0.1',
-      VERIFIER_PORT: String(verifierPort),
-      LOG_LEVEL: 'debug',
-    },
-  })
-  await waitUntil('the verifier listens', async () => {
-    if (!verifier.isRunning) throw new Error(`the verifier ended: ${verifier.lines.join('\n')}`)
-    return isAnswering(verifierPort)
-  })
+  const verifierSettings = { MUNGE_SOCKET: munge.socketPath, MUNGE_VERIFIER_KEY: verifierKey }
+  const hostMapFile = join(directory, 'hosts.map')
+  writeFileSync(hostMapFile, HOST_MAP, { mode: 0o644 })
+  const [verifier, mapVerifier] = await Promise.all([
+    startVerifier(verifierSettings),
+    startVerifier({ ...verifierSettings, MUNGE_HOST_BINDING: 'map', MUNGE_HOST_MAP_FILE: hostMapFile }),
+  ])
   const relays = {
     database: await Relay.start({ host: database.hostname, port: Number(database.port) }),
-    verifier: await Relay.start({ host: '127.0.0.1', port: verifierPort }),
+    verifier: await Relay.start({ host: '127.0.0.1', port: verifier.port }),
     upstream: await Relay.start({ host: '127.0.0.1', port: upstream.port }),
   }
   const relayedDatabase = new URL(databaseUrl)
@@ -115,6 +119,7 @@ export async function startSurroundings(): Promise<Surroundings> {
     otherHostMunge,
     otherClusterMunge,
     relays,
+    mapVerifierUrl: `http://127.0.0.1:${String(mapVerifier.port)}`,
     secrets,
     errorAnswers: [],
     runCli,
@@ -131,7 +136,8 @@ export async function startSurroundings(): Promise<Surroundings> {
     },
     get lines() {
       return [
-        ...verifier.lines,
+        ...verifier.program.lines,
+        ...mapVerifier.program.lines,
         ...munge.lines,
         ...otherHostMunge.lines,
         ...otherClusterMunge.lines,
@@ -139,13 +145,25 @@ export async function startSurroundings(): Promise<Surroundings> {
       ]
     },
     async stop() {
-      await verifier.stop()
+      await Promise.all([verifier.program.stop(), mapVerifier.program.stop()])
       await Promise.all(Object.values(relays).map((relay) => relay.stop()))
       await Promise.all([munge.stop(), otherHostMunge.stop(), otherClusterMunge.stop(), upstream.stop()])
       await postgres.stop()
       rmSync(directory, { recursive: true, force: true })
     },
   }
+}
+
+async function startVerifier(environment: Environment): Promise<{ program: Program; port: number }> {
+  const port = await findFreePort()
+  const program = new Program(process.execPath, [CLI_PATH, 'verifier'], {
+    environment: { ...environment, VERIFIER_PORT: String(port), LOG_LEVEL: 'debug' },
+  })
+  await waitUntil('the verifier listens', async () => {
+    if (!program.isRunning) throw new Error(`the verifier ended: ${program.lines.join('\n')}`)
+    return isAnswering(port)
+  })
+  return { program, port }
 }
 
 /** A port nobody listens on at this moment. */

@@ -1,5 +1,13 @@
 /** A MUNGE credential is good on one host: which address a client is taken to have, and gates that learn none. */
 
+import { expect } from 'vitest'
+import {
+  HOME_ADDRESS,
+  MAPPED_ADDRESS,
+  MAPPED_IPV6_ADDRESS,
+  OTHER_ADDRESS,
+  SHARED_ADDRESS,
+} from '../../support/surroundings.ts'
 import type { ConformanceCase } from '../conformance-case.ts'
 import { expectForwarded, expectRefusal } from '../expect-answer.ts'
 import { asMunge } from './munge.ts'
@@ -60,6 +68,52 @@ const addresses: readonly ConformanceCase[] = [
   },
 ]
 
+interface MappedSender {
+  readonly what: string
+  readonly clientAddress: string
+  readonly isTaken: boolean
+  /** The credential was made on `OTHER_ADDRESS`; default: on `HOME_ADDRESS`. */
+  readonly isOtherHost?: true
+}
+
+const MAPPED_SENDERS: readonly MappedSender[] = [
+  { what: 'its own address', clientAddress: HOME_ADDRESS, isTaken: true },
+  { what: 'a mapped address', clientAddress: MAPPED_ADDRESS, isTaken: true },
+  { what: 'a mapped address, IPv4 in IPv6', clientAddress: `::ffff:${MAPPED_ADDRESS}`, isTaken: true },
+  { what: 'a mapped IPv6 address', clientAddress: MAPPED_IPV6_ADDRESS, isTaken: true },
+  { what: 'a mapped IPv6 address spelt out', clientAddress: '2001:DB8:0:0::000A', isTaken: true },
+  { what: 'a shared address', clientAddress: SHARED_ADDRESS, isTaken: true },
+  { what: 'a shared address', clientAddress: SHARED_ADDRESS, isTaken: true, isOtherHost: true },
+  { what: "another host's mapped address", clientAddress: MAPPED_ADDRESS, isTaken: false, isOtherHost: true },
+  { what: "another host's own address", clientAddress: OTHER_ADDRESS, isTaken: false },
+  { what: 'an address of nobody', clientAddress: STRANGE_ADDRESS, isTaken: false },
+  { what: 'a mapped address with a zone', clientAddress: `${MAPPED_IPV6_ADDRESS}%eth0`, isTaken: false },
+  { what: 'loopback', clientAddress: '127.0.0.1', isTaken: false },
+  {
+    what: 'a stranger behind a mapped address of his own making',
+    clientAddress: `${MAPPED_ADDRESS}, ${STRANGE_ADDRESS}`,
+    isTaken: false,
+  },
+]
+
+/** One gateway, asked by all of them: its verifier has the host map. */
+const mapped: ConformanceCase = {
+  name: 'with a host map a credential is taken from the addresses of its host and from no other',
+  source: 'CONTRACT Host binding: `map` also consults the file',
+  run: (bench) =>
+    bench.withSettings({ MUNGE_VERIFIER_URL: bench.world.mapVerifierUrl }, async (withMap) => {
+      for (const { what, clientAddress, isTaken, isOtherHost } of MAPPED_SENDERS) {
+        withMap.reset()
+        const from = isOtherHost === true ? withMap.world.otherHostMunge : withMap.world.munge
+        const headers = [asMunge(await withMap.makeCredential(undefined, { from }))]
+        const answer = await withMap.send({ headers, clientAddress })
+        expect([what, answer.status]).toEqual([what, isTaken ? 200 : 401])
+        if (isTaken) expectForwarded(withMap, answer)
+        else expectRefusal(withMap, answer, 'munge_wrong_host', 'munge_client_address_unknown')
+      }
+    }),
+}
+
 const settings: readonly ConformanceCase[] = [
   {
     name: 'MUNGE_MODE=off answers 401 with its reason and still takes tokens',
@@ -84,4 +138,4 @@ const settings: readonly ConformanceCase[] = [
   },
 ]
 
-export const MUNGE_ADDRESS_CASES: readonly ConformanceCase[] = [...addresses, ...settings]
+export const MUNGE_ADDRESS_CASES: readonly ConformanceCase[] = [...addresses, mapped, ...settings]
