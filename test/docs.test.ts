@@ -125,7 +125,7 @@ const WITHOUT_DEFAULT: Readonly<Record<string, string>> = {
   'SLURM_JWT_HS256_KEY_FILE SLURM_JWT_HS256_KEY SLURM_JWT_RS256_JWK_FILE SLURM_JWT_RS256_JWK': 'exactly one',
   MUNGE_VERIFIER_URL: '–',
   MUNGE_VERIFIER_KEY: 'required with the URL',
-  MUNGE_HOST_MAP_FILE: '–',
+  MUNGE_HOST_MAP_FILE: 'required with `map`',
   'TLS_CERT_FILE TLS_KEY_FILE': '–',
   ALLOW_PLAINTEXT: '`no`',
 }
@@ -138,9 +138,12 @@ test('the defaults in the configuration table are what the code has where nothin
 })
 
 test('what the configuration table calls required is missed by name', () => {
-  const env = { MUNGE_VERIFIER_URL: 'https://verifier.example' }
-  const settings = parseGatewaySettings({ env, runtime: 'node', readKeyFile: null })
-  const problems = 'problems' in settings ? settings.problems.join('\n') : ''
+  const env = { MUNGE_VERIFIER_URL: 'https://verifier.example', MUNGE_HOST_BINDING: 'map' }
+  const found = [
+    parseGatewaySettings({ env, runtime: 'node', readKeyFile: null }),
+    parseVerifierSettings(env),
+  ]
+  const problems = found.flatMap((each) => ('problems' in each ? each.problems : [])).join('\n')
   for (const [names, , value = ''] of readTable('configuration')) {
     if (!/^(required|exactly one)/.test(value)) continue
     expect(problems).toMatch(new RegExp(`${readNames(names).join(', ')} is required`))
