@@ -2,10 +2,17 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { USAGE } from '../functions/cli/usage.ts'
+import { JOB_LIST_MAX } from '../src/limits.ts'
+import { parseVerifierSettings } from '../src/munge/verifier-settings.ts'
+import { OWN_ROUTES } from '../src/own-path.ts'
+import { ADMIN_SCOPES, PUBLIC_SCOPES } from '../src/principal.ts'
 import { LOOK_UP_MILLISECONDS } from '../functions/cli/service-user.ts'
 import { HOST_MAP_MAX_LINES, HOST_MAP_MIN_PREFIX_IPV4, HOST_MAP_MIN_PREFIX_IPV6 } from '../src/limits.ts'
 import { parseHostMap } from '../src/munge/host-map.ts'
 import { OUTAGES, REFUSALS } from '../src/refusal.ts'
+import { parseGatewaySettings, type GatewaySettings, type RuntimeName } from '../src/settings.ts'
+import { SERVICE_USER_WARNING_CODES } from '../src/tokens/service-user.ts'
 
 const readme = read('README.md')
 
@@ -15,6 +22,21 @@ function read(path: string): string {
 
 function section(name: string): string {
   return readme.split(`<!-- ${name}:begin -->`)[1]?.split(`<!-- ${name}:end -->`)[0]?.trim() ?? ''
+}
+
+/** The cells of a section's table, without its head. */
+function readTable(name: string): readonly (readonly string[])[] {
+  const [, , ...rows] = section(name).split('\n')
+  return rows.map((row) =>
+    row
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim()),
+  )
+}
+
+function readNames(cell = ''): readonly string[] {
+  return [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
 }
 
 function buildErrorTable(): string {
@@ -48,6 +70,119 @@ test('every variable that the code reads is in the configuration table, and ever
     [...section('configuration').matchAll(/`([A-Z][A-Z0-9_]+)`/g)].map((match) => match[1] ?? ''),
   )
   expect([...inTable].sort()).toEqual([...inCode].sort())
+})
+
+const MINIMAL = {
+  DATABASE_URL: 'postgres://gate@127.0.0.1/gate',
+  SLURMRESTD_URL: 'http://127.0.0.1:6820',
+  SLURM_JWT_HS256_KEY: Buffer.alloc(32, 1).toString('base64'),
+  MUNGE_VERIFIER_KEY: Buffer.alloc(32, 1).toString('base64'),
+}
+
+function readGateway(runtime: RuntimeName, more: Readonly<Record<string, string>> = {}): GatewaySettings {
+  const settings = parseGatewaySettings({ env: { ...MINIMAL, ...more }, runtime, readKeyFile: null })
+  if ('problems' in settings) throw new Error(settings.problems.join())
+  return settings
+}
+
+/** What the code has where nothing is set, written as the table writes it. */
+function buildDefaults(): Readonly<Record<string, string>> {
+  const [node, worker] = [readGateway('node'), readGateway('workerd')]
+  const remote = readGateway('node', { MUNGE_VERIFIER_URL: 'https://verifier.example' })
+  const verifier = parseVerifierSettings(MINIMAL)
+  const { listener } = node
+  if ('problems' in verifier || listener === null || 'unixPath' in listener) throw new Error('no listener')
+  const { policy } = verifier
+  const none = (list: readonly unknown[]): string => (list.length === 0 ? 'none' : 'some')
+  return {
+    SLURM_JWT_LIFESPAN_SECONDS: String(node.slurmTokenLifespanSeconds),
+    SLURM_DENIED_USERS: `\`${[...node.deniedUsers].join(',')}\``,
+    SLURM_API_VERSIONS: `\`${String(node.versions)}\``,
+    MUNGE_MODE: `\`${remote.munge.mode}\` if the URL is set, else \`${node.munge.mode}\` on Node, \`${worker.munge.mode}\` on Workers`,
+    MUNGE_SOCKET: `\`${policy.socketPath}\``,
+    MUNGE_MAX_TTL_SECONDS: String(policy.maxTtlSeconds),
+    MUNGE_MIN_UID: String(policy.minUid),
+    MUNGE_REQUIRE_BINDING: node.areWritesBound ? '`writes`' : '`off`',
+    MUNGE_HOST_BINDING: `\`${policy.hostBinding}\``,
+    REPLAY_GUARD: `\`${node.replayGuard}\``,
+    CLIENT_ADDRESS_FROM: `\`${node.clientAddress.source}\` on Node, \`${worker.clientAddress.source}\` on Workers`,
+    TRUSTED_PROXIES: none(node.clientAddress.trustedProxies),
+    BEARER_USER_NAMES: `\`${[...node.bearerUserNames].join(',')}\``,
+    ADMIN_SCOPES: node.areAdminScopesOn ? '`on`' : '`off`',
+    'HOST PORT': `${listener.host}, ${listener.port}`,
+    'VERIFIER_HOST VERIFIER_PORT': `${verifier.listener.host}, ${verifier.listener.port}`,
+    PUBLIC_BASE_PATH: `\`${node.basePath}\``,
+    REQUEST_BODY_MAX_BYTES: String(node.bodyMaxBytes),
+    'UPSTREAM_TIMEOUT_SECONDS UPSTREAM_MAX_CONCURRENCY': `${node.upstreamTimeoutMilliseconds / 1000}, ${node.upstreamMaxConcurrency}`,
+    LOG_LEVEL: `\`${node.logLevel}\``,
+  }
+}
+
+/** Rows without a default: what is missing is reported, or there is nothing. */
+const WITHOUT_DEFAULT: Readonly<Record<string, string>> = {
+  DATABASE_URL: 'required',
+  SLURMRESTD_URL: 'required',
+  'SLURM_JWT_HS256_KEY_FILE SLURM_JWT_HS256_KEY SLURM_JWT_RS256_JWK_FILE SLURM_JWT_RS256_JWK': 'exactly one',
+  MUNGE_VERIFIER_URL: '–',
+  MUNGE_VERIFIER_KEY: 'required with the URL',
+  MUNGE_HOST_MAP_FILE: 'required with `map`',
+  'TLS_CERT_FILE TLS_KEY_FILE': '–',
+  ALLOW_PLAINTEXT: '`no`',
+}
+
+test('the defaults in the configuration table are what the code has where nothing is set', () => {
+  const inTable = Object.fromEntries(
+    readTable('configuration').map(([names, , value = '']) => [readNames(names).join(' '), value]),
+  )
+  expect(inTable).toEqual({ ...buildDefaults(), ...WITHOUT_DEFAULT })
+})
+
+test('what the configuration table calls required is missed by name', () => {
+  const env = { MUNGE_VERIFIER_URL: 'https://verifier.example', MUNGE_HOST_BINDING: 'map' }
+  const found = [
+    parseGatewaySettings({ env, runtime: 'node', readKeyFile: null }),
+    parseVerifierSettings(env),
+  ]
+  const problems = found.flatMap((each) => ('problems' in each ? each.problems : [])).join('\n')
+  for (const [names, , value = ''] of readTable('configuration')) {
+    if (!/^(required|exactly one)/.test(value)) continue
+    expect(problems).toMatch(new RegExp(`${readNames(names).join(', ')} is required`))
+  }
+})
+
+test('the path table has the gate’s own paths, and what each needs', () => {
+  const inTable = readTable('paths').flatMap(([paths, needs]) =>
+    readNames(paths)
+      .filter((path) => !path.includes('{version}'))
+      .map((path) => `${path.startsWith('/') ? 'GET ' : ''}${path}: ${needs ?? ''}`),
+  )
+  const inCode = OWN_ROUTES.map(
+    ({ method, path, access }) => `${method} /${path}: ${access === 'public' ? 'nothing' : 'any credential'}`,
+  )
+  expect(inTable.sort()).toEqual(inCode.sort())
+})
+
+test('the scope table has the scopes, the administrative ones in one row that says so', () => {
+  const rows = readTable('scopes')
+  expect(rows.slice(0, -1).flatMap(([scope]) => readNames(scope))).toEqual([...PUBLIC_SCOPES])
+  expect(readNames(rows.at(-1)?.[0])).toEqual([...ADMIN_SCOPES])
+  expect(rows.at(-1)?.[1]).toContain('ADMIN_SCOPES=on')
+})
+
+test('the table of warnings has every code', () => {
+  const inTable = readTable('warnings').flatMap(([codes]) => readNames(codes))
+  expect(inTable).toEqual([...SERVICE_USER_WARNING_CODES])
+})
+
+test('the longest list of jobs is the one of the code', () => {
+  expect(readme).toContain(`\`{"jobs": ["123", "124"]}\`, ${JOB_LIST_MAX} at most`)
+})
+
+test('the commands in README.md are those of slurmgate --help, with their exit codes', () => {
+  const [, commands = ''] = /\nusage:\n((?: {2}.*\n)+)/.exec(USAGE) ?? []
+  const [exitCodes = ''] = /^Exit codes: .*$/m.exec(USAGE) ?? []
+  const block = `${commands.replaceAll(/^ {2}/gm, '')}\n${exitCodes}`
+  expect(section('cli')).toBe(`\`\`\`\n${block}\n\`\`\``)
 })
 
 test('the time in which the user of a new token is looked up is the one in README.md', () => {

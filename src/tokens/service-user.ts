@@ -23,14 +23,16 @@ export interface ServiceUser {
   readonly coordinatorOf: readonly string[]
 }
 
-export type ServiceUserWarningCode =
-  | 'several_accounts'
-  | 'admin_level'
-  | 'coordinator'
-  | 'user_unknown'
-  | 'account_not_associated'
-  | 'look_up_failed'
-  | 'partitions_only'
+export const SERVICE_USER_WARNING_CODES = [
+  'several_accounts',
+  'account_not_associated',
+  'admin_level',
+  'coordinator',
+  'user_unknown',
+  'look_up_failed',
+  'partitions_only',
+] as const
+export type ServiceUserWarningCode = (typeof SERVICE_USER_WARNING_CODES)[number]
 
 /** `text` says what is wrong and what to do about it. */
 export interface ServiceUserWarning {
