@@ -1,6 +1,8 @@
 /** munged's socket when munged misbehaves: always an outage in time, never a verdict, nothing left behind. */
 
+import { chmodSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { dirname } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createMungedSocket } from '../../functions/node/munged-socket.ts'
 import { BODY_MAX_BYTES } from '../../src/munge/frame.ts'
@@ -8,7 +10,7 @@ import { createMungedClient, type MungedClient } from '../../src/munge/munged-cl
 import { Outage } from '../../src/refusal.ts'
 import { countDescriptors } from '../support/descriptors.ts'
 import { FakeMunged, writeDecodeResponse, writeFrame } from '../support/fake-munged.ts'
-import { waitUntil } from '../support/program.ts'
+import { sleep, waitUntil } from '../support/program.ts'
 
 let fake: FakeMunged
 beforeEach(async () => {
@@ -113,23 +115,77 @@ test('at most 64 requests are in flight and 1,024 wait; the rest is told so at o
   await client.check()
 })
 
-test('1,000 failing calls leave the number of descriptors flat', async () => {
+test('a daemon that is restarted with calls under way fails those at once, each asked once, and answers the next ones', async () => {
+  fake.behaviour = { kind: 'silent' }
+  const client = connectClient(60_000)
+  const startedAt = performance.now()
+  const calls = Array.from({ length: 64 }, () => findOutage(client.decode('MUNGE:AAAA:')))
+  await waitUntil('munged was asked', () => fake.requests === 64)
+  await fake.stop()
+  await Promise.all(calls)
+  expect(performance.now() - startedAt).toBeLessThan(30_000)
+  fake.behaviour = { kind: 'honest' }
+  await fake.start()
+  await client.check()
+  expect(fake.requests).toBe(66)
+})
+
+test('a daemon that comes and goes all the time gives answers and outages, never anything else', async () => {
+  const client = connectClient(2_000)
+  let isOver = false
+  const outcomes = { answers: 0, outages: 0 }
+  const ask = async (): Promise<void> => {
+    while (!isOver) {
+      const answer = await client.encode({ ttlSeconds: 5 }).catch((error: unknown) => error)
+      if (typeof answer === 'string') outcomes.answers += 1
+      else if (answer instanceof Outage && answer.rule === 'munged_unavailable') outcomes.outages += 1
+      else throw answer
+      await sleep(1)
+    }
+  }
+  const asking = Promise.all(Array.from({ length: 8 }, ask))
+  for (let round = 0; round < 20; round += 1) {
+    await sleep(20)
+    await fake.stop()
+    await sleep(10)
+    await fake.start()
+  }
+  await sleep(50)
+  isOver = true
+  await asking
+  expect(outcomes.answers).toBeGreaterThan(0)
+  expect(outcomes.outages).toBeGreaterThan(0)
+})
+
+test.skipIf(process.getuid?.() !== 0)(
+  'a socket below a directory that lets nobody in is told to the operator',
+  async () => {
+    chmodSync(dirname(fake.socketPath), 0o700)
+    process.seteuid?.(65534)
+    const outage = findOutage(connectClient(60_000).decode('MUNGE:AAAA:'))
+    const { message } = await outage.finally(() => process.seteuid?.(0))
+    expect(message).toContain('permission denied')
+    await connectClient().check()
+  },
+)
+
+test('10,000 failing calls leave the number of descriptors flat', async () => {
   const client = connectClient(100)
+  const absent = createMungedClient(createMungedSocket({ path: `${fake.socketPath}.absent` }))
   const behaviours = [
     { kind: 'closes' },
-    { kind: 'silent' },
     { kind: 'truncated', length: 20, thenCloses: true },
     { kind: 'raw', bytes: Buffer.from('garbage that is long enough') },
+    { kind: 'slow', millisecondsPerByte: 50 },
+    { kind: 'silent' },
   ] as const
-  await findOutage(
-    connectClient()
-      .decode('hello')
-      .then(() => Promise.reject(new Outage('munged_unavailable', ''))),
-  )
+  await findOutage(absent.decode('MUNGE:AAAA:'))
   const before = countDescriptors()
-  for (let round = 0; round < 20; round += 1) {
-    fake.behaviour = behaviours[round % behaviours.length] ?? { kind: 'closes' }
-    await Promise.all(Array.from({ length: 50 }, () => findOutage(client.decode('MUNGE:AAAA:'))))
+  for (let round = 0; round < 100; round += 1) {
+    // The last two each take their time limit.
+    fake.behaviour = behaviours[round % 20 === 19 ? 3 + ((round / 20) & 1) : round % 3] ?? { kind: 'closes' }
+    const calls = Array.from({ length: 100 }, (_, index) => (index < 90 ? client : absent))
+    await Promise.all(calls.map((asked) => findOutage(asked.decode('MUNGE:AAAA:'))))
   }
   await waitUntil('the descriptors are closed', () => countDescriptors() <= before + 2)
 })
