@@ -58,8 +58,13 @@ export interface EncodeOptions {
 
 /** @param credential ASCII. */
 export function buildDecodeRequest(credential: string): Uint8Array<ArrayBuffer> {
-  const data = new TextEncoder().encode(`${credential}\0`)
-  return buildFrame(MESSAGE.decodeRequest, concatenate([uint32(data.length), data]))
+  const length = credential.length + 1
+  const { frame, view } = startFrame(MESSAGE.decodeRequest, 4 + length)
+  view.setUint32(HEADER_LENGTH, length)
+  for (let index = 0; index < credential.length; index += 1) {
+    frame[HEADER_LENGTH + 4 + index] = credential.charCodeAt(index)
+  }
+  return frame
 }
 
 export function buildEncodeRequest(options: EncodeOptions): Uint8Array<ArrayBuffer> {
@@ -130,7 +135,23 @@ export function parseEncodeResponse(body: Uint8Array): EncodeAnswer {
  * (A non-zero retry would let munged accept a replay.)
  */
 export function buildFrame(type: MessageType, body: Uint8Array): Uint8Array<ArrayBuffer> {
-  return concatenate([uint32(MAGIC), Uint8Array.of(VERSION, type, 0), uint32(body.length), body])
+  const { frame } = startFrame(type, body.length)
+  frame.set(body, HEADER_LENGTH)
+  return frame
+}
+
+/** The header, and room for the body. */
+function startFrame(
+  type: MessageType,
+  bodyLength: number,
+): { frame: Uint8Array<ArrayBuffer>; view: DataView } {
+  const frame = new Uint8Array(HEADER_LENGTH + bodyLength)
+  const view = new DataView(frame.buffer)
+  view.setUint32(0, MAGIC)
+  view.setUint8(4, VERSION)
+  view.setUint8(5, type)
+  view.setUint32(7, bodyLength)
+  return { frame, view }
 }
 
 function parseStrictly<T>(what: string, bytes: Uint8Array, parse: (reader: ByteReader) => T): T {
@@ -149,9 +170,12 @@ function parseStrictly<T>(what: string, bytes: Uint8Array, parse: (reader: ByteR
 function readText(reader: ByteReader, length: number): string {
   const bytes = reader.readBytes(length)
   const end = bytes.at(-1) === 0 ? length - 1 : length
-  return Array.from(bytes.subarray(0, end), (byte) =>
-    byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '?',
-  ).join('')
+  let text = ''
+  for (let index = 0; index < end; index += 1) {
+    const byte = bytes[index] ?? 0
+    text += byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '?'
+  }
+  return text
 }
 
 function readAddress(reader: ByteReader): string | null {
