@@ -11,10 +11,13 @@ import { createTurnstile } from './turnstile.ts'
 
 const TIMEOUT_MILLISECONDS = 5000
 const OUTPUT_MAX_BYTES = 64 * 1024
-const MAX_RUNNING = 8
+const MAX_RUNNING = 32
 const MAX_WAITING = 256
 const CACHE_MAX_ENTRIES = 4096
 const FRESH_MILLISECONDS = 60_000
+/** A name in use is asked for again before it is stale: where LDAP is slow, nobody who is known waits for it. */
+const RENEW_AFTER_MILLISECONDS = 30_000
+const RENEW_AGAIN_AFTER_MILLISECONDS = 5000
 const ABSENT_FRESH_MILLISECONDS = 5000
 
 /** getent(1): a key was not found. */
@@ -23,10 +26,13 @@ const EXIT_NOT_FOUND = 2
 interface Entry {
   readonly name: string | null
   readonly freshUntil: number
+  /** Whoever asks from then on is answered at once, and the name is asked for again behind the answer. */
+  renewAt: number
 }
 
 /**
- * Answers may be up to 60 s old, absences up to 5 s. Concurrent questions for one uid are one look-up.
+ * Answers may be up to 60 s old, absences up to 5 s. Concurrent questions for one uid are one look-up; 32 look-ups
+ * run at once, and 256 wait up to 5 s for their turn. Nothing here blocks the event loop.
  * @param options.getent the program; default `getent` on the PATH.
  * @param options.maxEntries names kept, the least recently used one goes; default 4,096.
  */
@@ -54,8 +60,11 @@ export function createNameService(options: {
   }
 
   function remember(uid: number, name: string | null): void {
-    const freshUntil = clock() + (name === null ? ABSENT_FRESH_MILLISECONDS : FRESH_MILLISECONDS)
-    cache.set(uid, { name, freshUntil })
+    const now = clock()
+    const freshUntil = now + (name === null ? ABSENT_FRESH_MILLISECONDS : FRESH_MILLISECONDS)
+    const renewAt = name === null ? freshUntil : now + RENEW_AFTER_MILLISECONDS
+    cache.delete(uid)
+    cache.set(uid, { name, freshUntil, renewAt })
     const [oldest] = cache.keys()
     if (cache.size > maxEntries && oldest !== undefined) cache.delete(oldest)
   }
@@ -70,12 +79,24 @@ export function createNameService(options: {
     }
   }
 
-  return function findUserName(uid) {
-    const entry = findFresh(uid)
-    if (entry !== null) return Promise.resolve(entry.name)
+  function ask(uid: number): Promise<string | null> {
     const running = pending.get(uid) ?? lookUp(uid)
     pending.set(uid, running)
     return running
+  }
+
+  /** A failure shows once the name is stale. */
+  function renew(uid: number, entry: Entry): void {
+    if (pending.has(uid)) return
+    entry.renewAt = clock() + RENEW_AGAIN_AFTER_MILLISECONDS
+    ask(uid).catch(() => undefined)
+  }
+
+  return function findUserName(uid) {
+    const entry = findFresh(uid)
+    if (entry === null) return ask(uid)
+    if (entry.renewAt <= clock()) renew(uid, entry)
+    return Promise.resolve(entry.name)
   }
 }
 

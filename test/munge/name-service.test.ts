@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createNameService } from '../../functions/node/name-service.ts'
 import { Outage } from '../../src/refusal.ts'
 import { countDescriptors } from '../support/descriptors.ts'
+import { waitUntil } from '../support/program.ts'
 
 let directory: string
 beforeEach(() => {
@@ -76,14 +77,14 @@ test.each([
   expect(await build(body)(6001)).toBeNull()
 })
 
-test('a name is kept for 60 s, an absence for 5 s', async () => {
+test('a name is kept for 60 s where nobody asks, an absence for 5 s', async () => {
   const findUserName = build(ALICE)
   for (let round = 0; round < 3; round += 1) await findUserName(6001)
   expect(calls().length).toBe(2)
-  clock.now += 59_999
+  clock.now += 29_999
   await findUserName(6001)
   expect(calls().length).toBe(2)
-  clock.now += 1
+  clock.now += 30_001
   await findUserName(6001)
   expect(calls().length).toBe(4)
   await findUserName(6002)
@@ -93,6 +94,35 @@ test('a name is kept for 60 s, an absence for 5 s', async () => {
   clock.now += 1
   expect(await findUserName(6002)).toBeNull()
   expect(calls().length).toBe(6)
+})
+
+test('a name in use is asked for again behind the answer, once at a time, and the new one counts', async () => {
+  const findUserName = build(ALICE)
+  await findUserName(6001)
+  writeGetent(`sleep 0.2; case "$2" in 6001|alicia) echo 'alicia:x:6001:6001::/:/bin/sh';; *) exit 2;; esac`)
+  clock.now += 30_000
+  const answers = await Promise.all([findUserName(6001), findUserName(6001), findUserName(6001)])
+  expect(answers).toEqual(['alice', 'alice', 'alice'])
+  await waitUntil('the new name is known', async () => (await findUserName(6001)) === 'alicia')
+  expect(calls()).toEqual(['passwd 6001', 'passwd alice', 'passwd 6001', 'passwd alicia'])
+})
+
+test('a getent that fails behind an answer is asked again 5 s later, and an outage once the name is stale', async () => {
+  const findUserName = build(ALICE)
+  await findUserName(6001)
+  writeGetent('exit 1')
+  clock.now += 30_000
+  expect(await findUserName(6001)).toBe('alice')
+  await waitUntil('getent failed', () => calls().length === 3)
+  for (let round = 0; round < 20; round += 1) expect(await findUserName(6001)).toBe('alice')
+  expect(calls().length).toBe(3)
+  clock.now += 5_000
+  await waitUntil('getent failed again', async () => {
+    expect(await findUserName(6001)).toBe('alice')
+    return calls().length === 4
+  })
+  clock.now += 25_000
+  expect(await findOutage(findUserName(6001))).toBe('names_unavailable')
 })
 
 test('the cache is bounded: the name that was not used for longest goes', async () => {
