@@ -3,6 +3,8 @@
  * Each step is done twice, through the gate and behind its back, and compared by status, errors and outcome.
  */
 
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { ALICE, OWN_ACCOUNT } from '../integration/real-cluster.ts'
 import { requestRaw, type RawAnswer, type RawHeader } from '../support/raw-http.ts'
 import { sleep } from '../support/program.ts'
@@ -151,7 +153,15 @@ async function compareCall(slurm: RealSlurm, call: HonestCall): Promise<string |
   const isGood =
     through.status === direct.status && through.errors === direct.errors && through.outcome === direct.outcome
   if (isGood && (call.isRead === true || direct.status < 300)) return null
-  return `directly ${describe(direct)}; through the gate ${describe(through)}`
+  const log = [direct, through].flatMap(({ jobId }) => findInLog(slurm, jobId))
+  return [`directly ${describe(direct)}; through the gate ${describe(through)}`, ...log].join('\n    ')
+}
+
+/** Who did what to a job, by slurmctld's own word. */
+function findInLog(slurm: RealSlurm, jobId: string): string[] {
+  if (jobId === '') return []
+  const log = readFileSync(join(slurm.cluster.instanceDir, 'state/log/slurmctld.log'), 'latin1')
+  return log.split('\n').filter((line) => new RegExp(`\\bJobId=${jobId}\\b`).test(line))
 }
 
 interface Done {
@@ -159,6 +169,8 @@ interface Done {
   readonly errors: string
   readonly outcome: string
   readonly text: string
+  /** Empty: none. */
+  readonly jobId: string
 }
 
 function describe({ status, errors, outcome, text }: Done): string {
@@ -167,6 +179,7 @@ function describe({ status, errors, outcome, text }: Done): string {
 
 async function doCall(slurm: RealSlurm, call: HonestCall, way: 'honest' | 'direct'): Promise<Done> {
   const made = call.job === undefined ? '' : await makeJob(slurm, call.job, way)
+  slurm.honestJobs.add(made)
   const body =
     call.document === undefined ? undefined : JSON.stringify(call.document).replaceAll('{id}', made)
   const headers: RawHeader[] =
@@ -196,7 +209,7 @@ async function doCall(slurm: RealSlurm, call: HonestCall, way: 'honest' | 'direc
   const errors = (parsed.errors ?? []).map(
     ({ error_number: number, errno, error }) => `${String(number ?? errno ?? '')} ${error ?? ''}`,
   )
-  return { status: answer.status, errors: errors.join(', '), outcome, text }
+  return { status: answer.status, errors: errors.join(', '), outcome, text, jobId }
 }
 
 interface Parsed {

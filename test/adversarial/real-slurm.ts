@@ -38,6 +38,8 @@ export interface RealSlurm {
   readonly tokens: Readonly<Record<TokenCaller, string>>
   /** MUNGE credentials of alice, good for five seconds. */
   makeCredentials(count: number): readonly string[]
+  /** Ids of the honest client's jobs: the watch leaves them alone. */
+  readonly honestJobs: Set<string>
   /** A Slurm token of alice, for requests behind the gate's back. */
   mintSlurmToken(): string
   /** A shell script inside the cluster. @throws where it fails. */
@@ -77,6 +79,7 @@ export async function startRealSlurm(subject: SlurmUnderTest): Promise<RealSlurm
       readGatewayLines: () => gateway.lines.slice(-20),
       tokens: await issueTokens(postgres.url),
       makeCredentials: (count) => makeCredentials(munged.socket, count),
+      honestJobs: new Set(),
       mintSlurmToken: () => mintSlurmToken(key),
       runInside: (script, as) => runInside(cluster, script, as),
       stop,
