@@ -114,7 +114,9 @@ it('tells the version of its package', async () => {
 })
 
 it('fails without a stack trace where the reader of its output is gone', async () => {
-  const script = '{ "$@"; echo "exit $?" >&2; } | true'
+  // A pipe that has lost its only reader before the program starts.
+  const script =
+    'f=$(mktemp -u); mkfifo "$f"; exec 3<>"$f" 4>"$f" 3>&-; rm "$f"; "$@" >&4 4>&-; echo "exit $?" >&2'
   const { stderr } = await start('sh', ['-c', script, 'sh', process.execPath, CLI_PATH, '--help'])
   expect(stderr).toBe('exit 1\n')
 })
