@@ -19,7 +19,7 @@ import { Relay } from '../support/relay.ts'
 import { Replica } from '../support/replica.ts'
 import { createTokenDatabase, type TokenDatabase } from '../support/token-database.ts'
 
-const CREDENTIALS = Number(process.env['REPLAY_TEST_CREDENTIALS'] ?? 1_000)
+const CREDENTIALS = Number(process.env['REPLAY_TEST_CREDENTIALS'] ?? 10_000)
 /** Used up well within their 5 s. */
 const BATCH = 250
 const isRoot = process.getuid?.() === 0
