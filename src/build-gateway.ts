@@ -48,6 +48,7 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
   return createGateway({
     ...parts,
     ...{ deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes },
+    confirm: slurmTokens.confirm,
     send: createSendUpstream({ upstream, slurmTokens, slots, timeoutMilliseconds, now }),
     versions: createVersionCatalog({ ...parts, setting: settings.versions, timeoutMilliseconds }),
     findReadiness: createReadiness({ checks, maySharePromises, now, log }),

@@ -65,6 +65,7 @@ export class VerifierUnderLoad {
       deniedUsers: new Set(['root']),
       bearerUserNames: new Set(),
       areAdminScopesOn: false,
+      confirm: null,
       now: Date.now,
     })
   }

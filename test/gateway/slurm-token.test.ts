@@ -59,16 +59,21 @@ describe('a token', () => {
     const { source } = setUp()
     const users = ['alice', 'bob', 'Alice', 'alice2', '__proto__', 'constructor', 'alice']
     for (const user of users) {
-      expect(await readClaims(await source.findToken({ slurmUser: user }), START)).toMatchObject({ sun: user })
+      expect(await readClaims(await source.findToken({ slurmUser: user }), START)).toMatchObject({
+        sun: user,
+      })
     }
-    const both = await Promise.all(['carol', 'dave', 'carol'].map((user) => source.findToken({ slurmUser: user })))
+    const both = await Promise.all(
+      ['carol', 'dave', 'carol'].map((user) => source.findToken({ slurmUser: user })),
+    )
     const names = await Promise.all(both.map(async (token) => (await readClaims(token, START))['sun']))
     expect(names).toEqual(['carol', 'dave', 'carol'])
   })
 
   it('is minted again after more users than are kept, still for the right user', async () => {
     const { source } = setUp()
-    for (let user = 0; user < SLURM_TOKENS_KEPT + 5; user++) await source.findToken({ slurmUser: `u${String(user)}` })
+    for (let user = 0; user < SLURM_TOKENS_KEPT + 5; user++)
+      await source.findToken({ slurmUser: `u${String(user)}` })
     expect(await readClaims(await source.findToken({ slurmUser: 'u0' }), START)).toMatchObject({ sun: 'u0' })
   })
 
@@ -112,7 +117,9 @@ describe('RS256', () => {
   it('minted by many at once is valid for each', async () => {
     const { source } = setUp(world)
     const key = await importJWK({ ...world.publicJwk, kty: 'RSA' }, 'RS256')
-    for (const token of await Promise.all(['a', 'b', 'c', 'a'].map((user) => source.findToken({ slurmUser: user })))) {
+    for (const token of await Promise.all(
+      ['a', 'b', 'c', 'a'].map((user) => source.findToken({ slurmUser: user })),
+    )) {
       await jwtVerify(token, key, { currentDate: new Date(START * 1000) })
     }
   })

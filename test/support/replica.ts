@@ -69,6 +69,7 @@ export class Replica {
       deniedUsers: new Set(),
       bearerUserNames: new Set(),
       areAdminScopesOn: false,
+      confirm: null,
       now: Date.now,
     })
     return new Replica(munged, server, database, authenticate)
