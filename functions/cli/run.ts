@@ -9,6 +9,7 @@ import { Outage } from '../../src/refusal.ts'
 import { describeDatabaseError } from '../../src/tokens/database-error.ts'
 import { type Command, type CommandContext, CommandFailure, type ExitCode, UsageError } from './command.ts'
 import { migrateDatabase } from './db.ts'
+import { makeSignerKey, printSignerKey } from './signer-key.ts'
 import { list, revoke, show } from './token.ts'
 import { issue } from './token-issue.ts'
 import { rotate } from './token-rotate.ts'
@@ -21,6 +22,8 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['token revoke', revoke],
   ['token rotate', rotate],
   ['db migrate', migrateDatabase],
+  ['signer-key new', makeSignerKey],
+  ['signer-key public', printSignerKey],
 ])
 
 /** Brings in the gateway's settings and adapters, so it is loaded only when asked for. */

@@ -17,6 +17,8 @@ usage:
                                        how the gate would decide, and by which rule; forwards nothing
   slurmgate munge-header METHOD TARGET [--body FILE|-]
                                        the Authorization line of one request, for curl -H @-; good for that request only
+  slurmgate signer-key new FILE        a private key for the signer into FILE; prints the gateway's public half
+  slurmgate signer-key public FILE     prints that half again
   slurmgate db migrate [--json]        create or update the token store's schema
   slurmgate doctor [--json]            ask every dependency, one line each
   slurmgate --help | --version

@@ -25,7 +25,7 @@ export async function sealToken(token: string, nonce: string, key: Sealing): Pro
 }
 
 /**
- * @param sealed untrusted, its length already bounded.
+ * @param sealed untrusted.
  * @param nonce of the request that carried it, which is genuine and fresh.
  * @returns null unless it is a token sealed for one of the keys and for this request.
  */
@@ -34,6 +34,7 @@ export async function openSealedToken(
   nonce: string,
   keys: readonly { readonly keyId: string; readonly jwk: JWK }[],
 ): Promise<string | null> {
+  if (sealed.length > SEALED_TOKEN_MAX_CHARACTERS) return null
   try {
     const { plaintext, protectedHeader } = await compactDecrypt(
       sealed,

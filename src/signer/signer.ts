@@ -11,7 +11,7 @@ import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
 import type { SlurmTokenMinter } from '../slurm-token.ts'
 import { digestToken, parsePresentedToken } from '../tokens/token-form.ts'
 import type { Opening } from './seal-key.ts'
-import { openSealedToken, SEALED_TOKEN_MAX_CHARACTERS } from './sealed-token.ts'
+import { openSealedToken } from './sealed-token.ts'
 
 /** A token's row as the signer reads it itself. */
 export interface SignerRow extends TokenRecord {
@@ -72,7 +72,6 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
     nonce: string,
     seen: SeenToken,
   ): Promise<SignedForToken | Refusal> {
-    if (sealed.length > SEALED_TOKEN_MAX_CHARACTERS) return refuse('token_unknown')
     const presented = await openSealedToken(sealed, nonce, parts.openings)
     if (presented === null)
       throw new Outage('signer_unavailable', 'an API token that is not sealed for this signer')
