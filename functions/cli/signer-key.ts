@@ -30,16 +30,16 @@ export const makeSignerKey: Command = async (args, context) => {
 }
 
 /** `signer-key public FILE`: of a set, the first one's. */
-export const printSignerKey: Command = async (args, context) => {
+export const printSignerKey: Command = (args, context) => {
   const { positionals } = parseOptions(args, {}, 1)
   const [file = ''] = positionals
   const bytes = readKeyFile(file)
-  const openings = typeof bytes === 'string' ? bytes : await parseOpenings(new TextDecoder().decode(bytes))
+  const openings = typeof bytes === 'string' ? bytes : parseOpenings(new TextDecoder().decode(bytes))
   if (typeof openings === 'string') throw new CommandFailure(`${file} ${openings}`)
   const [first] = openings
   if (first === undefined) throw new CommandFailure(`${file} has no key`)
   printPublicHalf(first.jwk, context)
-  return 0
+  return Promise.resolve(0)
 }
 
 function printPublicHalf(key: JWK, context: { print(text: string): void }): void {

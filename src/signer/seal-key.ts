@@ -30,16 +30,16 @@ export function takePublicHalf({ kty, crv, x, y, kid, use }: JWK): JWK {
   return { kty, crv, x, y, kid, use } as JWK
 }
 
-/** @returns the key, or what is wrong with it. */
-export async function parseSealing(text: string): Promise<Sealing | string> {
+/** @returns the key, or what is wrong with its form. */
+export function parseSealing(text: string): Sealing | string {
   const jwk = parseJwk(text)
   if (typeof jwk === 'string') return jwk
   if (jwk.d !== undefined) return 'is the private key: that belongs to the signer alone; set its public half'
-  return (await isUsable(jwk)) ? { keyId: jwk.kid, jwk } : NOT_A_KEY
+  return { keyId: jwk.kid, jwk }
 }
 
-/** One JWK, or a set of them (rotation): every one is opened with. @returns the keys, or what is wrong with them. */
-export async function parseOpenings(text: string): Promise<readonly Opening[] | string> {
+/** One JWK, or a set of them (rotation): every one is opened with. @returns the keys, or what is wrong with their form. */
+export function parseOpenings(text: string): readonly Opening[] | string {
   const parsed = parseJson(text)
   const given: readonly unknown[] = isSet(parsed) ? parsed.keys : [parsed]
   if (given.length === 0 || given.length > KEYS_MAX) return `must have 1 to ${KEYS_MAX} keys`
@@ -48,7 +48,6 @@ export async function parseOpenings(text: string): Promise<readonly Opening[] | 
     const jwk = readJwk(value)
     if (typeof jwk === 'string') return jwk
     if (typeof jwk.d !== 'string') return 'must be a private key'
-    if (!(await isUsable(jwk))) return NOT_A_KEY
     openings.push({ keyId: jwk.kid, jwk })
   }
   const ids = new Set(openings.map(({ keyId }) => keyId))
@@ -80,7 +79,8 @@ function isSet(value: unknown): value is { keys: readonly unknown[] } {
   return typeof value === 'object' && value !== null && 'keys' in value && Array.isArray(value.keys)
 }
 
-async function isUsable(jwk: JWK): Promise<boolean> {
+/** A JWK may look whole and not be a key. */
+export async function isUsableSealKey({ jwk }: Sealing | Opening): Promise<boolean> {
   try {
     await importJWK(jwk, 'ECDH-ES')
     return true

@@ -44,8 +44,8 @@ let openings: readonly Opening[]
 beforeAll(async () => {
   const key = await makeSealKey()
   const [mine, theirs] = [
-    await parseOpenings(JSON.stringify(key)),
-    await parseSealing(JSON.stringify(takePublicHalf(key))),
+    parseOpenings(JSON.stringify(key)),
+    parseSealing(JSON.stringify(takePublicHalf(key))),
   ]
   if (typeof mine === 'string' || typeof theirs === 'string') throw new Error('no key')
   openings = mine
