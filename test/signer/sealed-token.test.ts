@@ -105,7 +105,7 @@ test.each(MESSAGES)('a message with %s is not opened', async (_what, header, mes
       typ: 'slurmgate-api-token+jwe',
       kid: sealing.keyId,
       ...header,
-    } as never)
+    })
     .encrypt(await importJWK(sealing.jwk, header['alg'] ?? 'ECDH-ES'))
   expect(await openSealedToken(jwe, NONCE, openings)).toBeNull()
 })
