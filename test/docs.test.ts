@@ -10,7 +10,8 @@ import { ADMIN_SCOPES, PUBLIC_SCOPES } from '../src/principal.ts'
 import { LOOK_UP_MILLISECONDS } from '../functions/cli/service-user.ts'
 import { HOST_MAP_MAX_LINES, HOST_MAP_MIN_PREFIX_IPV4, HOST_MAP_MIN_PREFIX_IPV6 } from '../src/limits.ts'
 import { parseHostMap } from '../src/munge/host-map.ts'
-import { OUTAGES, REFUSALS } from '../src/refusal.ts'
+import { OUTAGES } from '../src/outages.ts'
+import { REFUSALS } from '../src/refusal.ts'
 import { parseGatewaySettings, type GatewaySettings, type RuntimeName } from '../src/settings.ts'
 import { SERVICE_USER_WARNING_CODES } from '../src/tokens/service-user.ts'
 
@@ -55,7 +56,7 @@ function readSources(folder: string): string {
     .join('\n')
 }
 
-test('the error table in README.md is the one in src/refusal.ts', () => {
+test('the error table in README.md is the one in the code', () => {
   expect(section('errors')).toBe(buildErrorTable())
 })
 

@@ -2,11 +2,11 @@
 
 import { describe, expect, it } from 'vitest'
 import { answerRefusal, answerRule } from '../../src/answer.ts'
+import { OUTAGES } from '../../src/outages.ts'
 import {
   findRuleAnswer,
   isRefusal,
   Outage,
-  OUTAGES,
   REFUSALS,
   refuse,
   type RefusalRule,
