@@ -140,6 +140,7 @@ function describe(settings: GatewaySettings): Record<string, unknown> {
     slurmKey: slurmKey.algorithm,
     munge: munge.mode,
     areWritesBound: settings.areWritesBound,
+    rateLimitPerSecond: settings.rateLimitPerSecond,
     clientAddressFrom: clientAddress.source,
     replayGuard,
     versions,

@@ -84,5 +84,11 @@ export const REQUEST_REFUSALS = {
     number: 20416,
     description: 'slurmrestd would not read this document safely',
   },
+  rate_limited: {
+    status: 429,
+    number: 20420,
+    description:
+      'this caller sends too many requests; wait for the seconds in Retry-After, then send it again (a MUNGE credential was used up: create a fresh one)',
+  },
   head_too_large: { status: 431, number: 20500, description: 'the request head is larger than 16 KiB' },
 } as const satisfies Record<string, RuleAnswer>
