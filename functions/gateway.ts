@@ -8,6 +8,7 @@ import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
 import type { Clock, Log, MungeVerifier, ReplayGuard } from '../src/ports.ts'
 import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
 import { isUsableKey } from '../src/slurm-token.ts'
+import { createSparingLine } from '../src/sparing-line.ts'
 import { describeDatabaseError, isSchemaMisfit } from '../src/tokens/database-error.ts'
 import { openDatabase, type Database } from '../src/tokens/database.ts'
 import { createLocalReplayGuard, createPostgresReplayGuard } from '../src/tokens/replay-guard.ts'
@@ -74,7 +75,8 @@ export async function runGateway(env: Environment): Promise<void> {
     randomBytes: randomUint8Array,
     log,
   })
-  const server = createHttpServer(app, listener, tls)
+  const logDrop = createSparingLine(log, 'warn', 'connection_refused')
+  const server = createHttpServer(app, listener, tls, { onDrop: () => logDrop({}) })
   await server.listen()
   log.write('info', 'gateway_started', describe(settings))
   hostMap?.start(log)

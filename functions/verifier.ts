@@ -5,8 +5,9 @@ import { createQuestionAnswerer, QUESTION_MAX_BYTES } from '../src/munge/answer-
 import { createVerifierEnd } from '../src/munge/exchange.ts'
 import { createVerifierService } from '../src/munge/verifier-service.ts'
 import { parseVerifierSettings, type VerifierSettings } from '../src/munge/verifier-settings.ts'
+import { createSparingLine } from '../src/sparing-line.ts'
 import { openHostMap } from './node/host-map-watch.ts'
-import { createHttpServer, readTls } from './node/http-server.ts'
+import { createHttpServer, readTls, type ServerLimits } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
 import { nodeSha256 } from './node/node-sha256.ts'
@@ -16,6 +17,12 @@ import { findStopSignal } from './node/stop-signal.ts'
 const EXIT_CONFIGURATION = 2
 /** Longer than one call of munged (2.5 s) and two of getent (5 s each). */
 const STOP_MILLISECONDS = 13_000
+/** A gateway waits 5 s for its answer; munged's turnstile takes some 1,100 questions. */
+const LIMITS: ServerLimits = {
+  headTimeoutMilliseconds: 5_000,
+  requestTimeoutMilliseconds: 5_000,
+  connectionsMax: 2_048,
+}
 
 /**
  * Serves until SIGTERM or SIGINT. Bad settings are printed all at once, by name, and set exit code 2.
@@ -35,6 +42,7 @@ export async function runVerifier(env: Environment): Promise<void> {
   const parts = {
     end: createVerifierEnd({ keys: settings.keys, clock: Date.now, sha256: nodeSha256 }),
     verifier: createLocalVerifier({ policy: settings.policy, hostMap, clock: Date.now, log }),
+    questionsPerSecond: settings.questionsPerSecond,
     clock: Date.now,
     log,
   }
@@ -45,7 +53,12 @@ export async function runVerifier(env: Environment): Promise<void> {
     bodyMaxBytes: QUESTION_MAX_BYTES,
     answer: (body) => answerer.answer(body),
   })
-  const server = createHttpServer(service, settings.listener, tls, takeQuestions)
+  const logDrop = createSparingLine(log, 'warn', 'connection_refused')
+  const server = createHttpServer(service, settings.listener, tls, {
+    takeFirst: takeQuestions,
+    limits: LIMITS,
+    onDrop: () => logDrop({ connectionsMax: LIMITS.connectionsMax }),
+  })
   await server.listen()
   log.write('info', 'verifier_started', describe(settings))
   hostMap?.start(log)
@@ -54,7 +67,13 @@ export async function runVerifier(env: Environment): Promise<void> {
 }
 
 /** What an operator wants to see at the start; no key. */
-function describe({ listener, policy, keys, logLevel }: VerifierSettings): Record<string, unknown> {
+function describe({
+  listener,
+  policy,
+  keys,
+  questionsPerSecond,
+  logLevel,
+}: VerifierSettings): Record<string, unknown> {
   return {
     host: listener.host,
     port: listener.port,
@@ -65,6 +84,7 @@ function describe({ listener, policy, keys, logLevel }: VerifierSettings): Recor
     minUid: policy.minUid,
     deniedUsers: [...policy.deniedUsers],
     hostBinding: policy.hostBinding,
+    questionsPerSecond,
     logLevel,
     pid: process.pid,
   }

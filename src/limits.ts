@@ -104,6 +104,9 @@ export const RATE_RETRY_AFTER_SECONDS = 1
 /** The most that a setting of requests per second may be. */
 export const RATE_LARGEST_PER_SECOND = 1_000_000
 
+/** Lines of one kind that strangers can cause, before the others of that second are only counted. */
+export const SPARED_LINES_PER_SECOND = 5
+
 /** The host map: 10,000 nodes with three addresses each are half of this. */
 export const HOST_MAP_MAX_BYTES = 1024 * 1024
 export const HOST_MAP_MAX_LINES = 20_000

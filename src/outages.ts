@@ -41,6 +41,11 @@ export const OUTAGES = {
     number: 20606,
     description: 'too many requests are waiting for slurmrestd; try again shortly',
   },
+  verifier_overloaded: {
+    status: 503,
+    number: 20607,
+    description: 'the MUNGE verifier is asked more than it takes; try again shortly',
+  },
   upstream_unreachable: {
     status: 502,
     number: 20610,

@@ -62,7 +62,7 @@ test('the error table in README.md is the one in the code', () => {
 
 test('every variable that the code reads is in the configuration table, and every one in the table is read', () => {
   const pattern =
-    /\b(?:DATABASE_URL|SLURMRESTD_URL|SLURM_[A-Z0-9_]+|MUNGE_[A-Z_]+|REPLAY_GUARD|CLIENT_ADDRESS_FROM|TRUSTED_PROXIES|BEARER_USER_NAMES|ADMIN_SCOPES|HOST|PORT|VERIFIER_[A-Z]+|TLS_[A-Z_]+|ALLOW_PLAINTEXT|PUBLIC_BASE_PATH|REQUEST_BODY_MAX_BYTES|RATE_LIMIT_PER_SECOND|UPSTREAM_[A-Z_]+|LOG_LEVEL)\b/g
+    /\b(?:DATABASE_URL|SLURMRESTD_URL|SLURM_[A-Z0-9_]+|MUNGE_[A-Z_]+|REPLAY_GUARD|CLIENT_ADDRESS_FROM|TRUSTED_PROXIES|BEARER_USER_NAMES|ADMIN_SCOPES|HOST|PORT|VERIFIER_[A-Z_]+|TLS_[A-Z_]+|ALLOW_PLAINTEXT|PUBLIC_BASE_PATH|REQUEST_BODY_MAX_BYTES|RATE_LIMIT_PER_SECOND|UPSTREAM_[A-Z_]+|LOG_LEVEL)\b/g
   const code = [
     ...(readSources('src') + readSources('functions')).matchAll(/['`]([A-Z][A-Z0-9_]+)['`]/g),
   ].map((match) => match[1] ?? '')
@@ -112,6 +112,7 @@ function buildDefaults(): Readonly<Record<string, string>> {
     ADMIN_SCOPES: node.areAdminScopesOn ? '`on`' : '`off`',
     'HOST PORT': `${listener.host}, ${listener.port}`,
     'VERIFIER_HOST VERIFIER_PORT': `${verifier.listener.host}, ${verifier.listener.port}`,
+    VERIFIER_RATE_LIMIT_PER_SECOND: String(verifier.questionsPerSecond),
     PUBLIC_BASE_PATH: `\`${node.basePath}\``,
     REQUEST_BODY_MAX_BYTES: String(node.bodyMaxBytes),
     RATE_LIMIT_PER_SECOND: String(node.rateLimitPerSecond),

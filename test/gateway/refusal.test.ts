@@ -60,7 +60,7 @@ describe('the table', () => {
     [500, /^internal_error$/],
     [502, /^(upstream_unreachable|slurm_token_refused|job_check_failed)$/],
     [504, /^upstream_timeout$/],
-    [503, /_unavailable$|^versions_unknown$|^overloaded$|^job_check_stale$/],
+    [503, /_unavailable$|^versions_unknown$|^(verifier_)?overloaded$|^job_check_stale$/],
   ])('%i is for these outages and no others', (status, pattern) => {
     for (const rule of outages) expect(OUTAGES[rule].status === status, rule).toBe(pattern.test(rule))
   })
