@@ -21,6 +21,7 @@ import { createLocalVerifier } from './node/local-verifier.ts'
 import { nodeSha256 } from './node/node-sha256.ts'
 import { createNodeRequestReader } from './node/request-reader.ts'
 import { findStopSignal } from './node/stop-signal.ts'
+import { GATEWAY_SERVER_LIMITS } from './node/server-limits.ts'
 import { createUndiciPost } from './node/undici-post.ts'
 import { createUndiciUpstream } from './node/undici-upstream.ts'
 
@@ -76,7 +77,9 @@ export async function runGateway(env: Environment): Promise<void> {
     log,
   })
   const logDrop = createSparingLine(log, 'warn', 'connection_refused')
-  const server = createHttpServer(app, listener, tls, { onDrop: () => logDrop({}) })
+  const server = createHttpServer(app, listener, tls, {
+    onDrop: () => logDrop({ connectionsMax: GATEWAY_SERVER_LIMITS.connectionsMax }),
+  })
   await server.listen()
   log.write('info', 'gateway_started', describe(settings))
   hostMap?.start(log)

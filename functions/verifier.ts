@@ -7,22 +7,17 @@ import { createVerifierService } from '../src/munge/verifier-service.ts'
 import { parseVerifierSettings, type VerifierSettings } from '../src/munge/verifier-settings.ts'
 import { createSparingLine } from '../src/sparing-line.ts'
 import { openHostMap } from './node/host-map-watch.ts'
-import { createHttpServer, readTls, type ServerLimits } from './node/http-server.ts'
+import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
 import { nodeSha256 } from './node/node-sha256.ts'
+import { VERIFIER_SERVER_LIMITS } from './node/server-limits.ts'
 import { createShortPost } from './node/short-post.ts'
 import { findStopSignal } from './node/stop-signal.ts'
 
 const EXIT_CONFIGURATION = 2
 /** Longer than one call of munged (2.5 s) and two of getent (5 s each). */
 const STOP_MILLISECONDS = 13_000
-/** A gateway waits 5 s for its answer; munged's turnstile takes some 1,100 questions. */
-const LIMITS: ServerLimits = {
-  headTimeoutMilliseconds: 5_000,
-  requestTimeoutMilliseconds: 5_000,
-  connectionsMax: 2_048,
-}
 
 /**
  * Serves until SIGTERM or SIGINT. Bad settings are printed all at once, by name, and set exit code 2.
@@ -56,8 +51,8 @@ export async function runVerifier(env: Environment): Promise<void> {
   const logDrop = createSparingLine(log, 'warn', 'connection_refused')
   const server = createHttpServer(service, settings.listener, tls, {
     takeFirst: takeQuestions,
-    limits: LIMITS,
-    onDrop: () => logDrop({ connectionsMax: LIMITS.connectionsMax }),
+    limits: VERIFIER_SERVER_LIMITS,
+    onDrop: () => logDrop({ connectionsMax: VERIFIER_SERVER_LIMITS.connectionsMax }),
   })
   await server.listen()
   log.write('info', 'verifier_started', describe(settings))

@@ -3,7 +3,14 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { USAGE } from '../functions/cli/usage.ts'
-import { JOB_LIST_MAX } from '../src/limits.ts'
+import { GATEWAY_SERVER_LIMITS, VERIFIER_SERVER_LIMITS } from '../functions/node/server-limits.ts'
+import {
+  JOB_LIST_MAX,
+  RATE_BURST_SECONDS,
+  RATED_CALLERS_MAX,
+  SPARED_LINES_PER_SECOND,
+} from '../src/limits.ts'
+import { QUESTION_MAX_BYTES } from '../src/munge/answer-question.ts'
 import { parseVerifierSettings } from '../src/munge/verifier-settings.ts'
 import { OWN_ROUTES } from '../src/own-path.ts'
 import { ADMIN_SCOPES, PUBLIC_SCOPES } from '../src/principal.ts'
@@ -203,6 +210,22 @@ test('the host map in README.md is one that the verifier takes, and means what s
     `\`/${HOST_MAP_MIN_PREFIX_IPV4}\` or \`/${HOST_MAP_MIN_PREFIX_IPV6}\` at the widest`,
   )
   expect(readme).toContain(`${HOST_MAP_MAX_LINES.toLocaleString('en')} lines at most`)
+})
+
+test('the bounds in SECURITY.md are those of the code', () => {
+  const text = read('SECURITY.md').replaceAll(/\s+/g, ' ')
+  const [gateway, verifier] = [GATEWAY_SERVER_LIMITS, VERIFIER_SERVER_LIMITS]
+  const count = (number: number): string => number.toLocaleString('en')
+  expect(verifier.headTimeoutMilliseconds).toBe(verifier.requestTimeoutMilliseconds)
+  for (const words of [
+    `Questions have ${QUESTION_MAX_BYTES / 1024} KiB, clients ${verifier.requestTimeoutMilliseconds / 1000} s for a whole one`,
+    `takes ${count(verifier.connectionsMax)} connections`,
+    `${SPARED_LINES_PER_SECOND} lines a second of each kind`,
+    `${gateway.headTimeoutMilliseconds / 1000} s for a head and ${gateway.requestTimeoutMilliseconds / 1000} s for a request`,
+    `takes ${count(gateway.connectionsMax)} connections`,
+    `more than ${count(RATED_CALLERS_MAX)} callers within ${2 * RATE_BURST_SECONDS} s`,
+  ])
+    expect(text).toContain(words)
 })
 
 test('every npm script that README.md names exists', () => {

@@ -10,6 +10,7 @@ import type { Hono } from 'hono'
 import type { Listener, TlsFiles } from '../../src/listener-settings.ts'
 import { readKeyFile } from './key-file.ts'
 import { rewriteTarget } from './sent-target.ts'
+import { GATEWAY_SERVER_LIMITS, type ServerLimits } from './server-limits.ts'
 import type { TakeRequest } from './short-post.ts'
 import { writeAnswer } from './write-answer.ts'
 
@@ -24,19 +25,10 @@ export interface HttpServer {
   stop(graceMilliseconds: number): Promise<void>
 }
 
-/** A client that is slower than this holds a socket for nothing: 408, and the connection is closed. */
-export interface ServerLimits {
-  /** From the connection, or the answer before, to the end of a request's head; and for a TLS handshake. */
-  readonly headTimeoutMilliseconds: number
-  /** To the end of its body. */
-  readonly requestTimeoutMilliseconds: number
-  /** One more is closed as soon as it is accepted. */
-  readonly connectionsMax: number
-}
-
 export interface HttpServerOptions {
   /** Is shown each request before the app. */
   readonly takeFirst?: TakeRequest
+  /** Default: a gateway's. */
   readonly limits?: ServerLimits
   /** Told of every connection that was one too many. */
   readonly onDrop?: () => void
@@ -44,12 +36,6 @@ export interface HttpServerOptions {
 
 /** CONTRACT "HTTP": 431 over this, by the runtime itself. */
 const HEAD_MAX_BYTES = 16 * 1024
-/** Whoever sends 8 MiB from far away, and far more clients than may wait for slurmrestd. */
-const USUAL_LIMITS: ServerLimits = {
-  headTimeoutMilliseconds: 20_000,
-  requestTimeoutMilliseconds: 120_000,
-  connectionsMax: 4_096,
-}
 /** How often Node looks for clients that are too slow; by default every 30 s. */
 const LOOK_MILLISECONDS = 1_000
 const SWEEP_MILLISECONDS = 50
@@ -76,7 +62,11 @@ export function createHttpServer(
   app: Hono,
   address: Listener | { readonly unixPath: string },
   tls: Tls | null,
-  { takeFirst = () => false, limits = USUAL_LIMITS, onDrop = () => undefined }: HttpServerOptions = {},
+  {
+    takeFirst = () => false,
+    limits = GATEWAY_SERVER_LIMITS,
+    onDrop = () => undefined,
+  }: HttpServerOptions = {},
 ): HttpServer {
   const bounds = {
     maxHeaderSize: HEAD_MAX_BYTES,
