@@ -51,6 +51,7 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
     confirm: slurmTokens.confirm,
     send: createSendUpstream({ upstream, slurmTokens, slots, timeoutMilliseconds, now }),
     versions: createVersionCatalog({ ...parts, setting: settings.versions, timeoutMilliseconds }),
+    requestsPerSecond: settings.rateLimitPerSecond,
     findReadiness: createReadiness({ checks, maySharePromises, now, log }),
     findClientAddress: createClientAddressFinder(settings.clientAddress, log),
   })
