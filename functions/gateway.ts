@@ -5,9 +5,10 @@ import { buildGateway } from '../src/build-gateway.ts'
 import { createClockAlarm } from '../src/clock-alarm.ts'
 import type { Environment } from '../src/environment.ts'
 import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
+import { createVerifierChannel, type VerifierChannel } from '../src/munge/verifier-channel.ts'
 import type { Clock, Log, MungeVerifier, ReplayGuard } from '../src/ports.ts'
 import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
-import { isUsableKey } from '../src/slurm-token.ts'
+import { findSigningProblems } from '../src/signing-settings.ts'
 import { createSparingLine } from '../src/sparing-line.ts'
 import { describeDatabaseError, isSchemaMisfit } from '../src/tokens/database-error.ts'
 import { openDatabase, type Database } from '../src/tokens/database.ts'
@@ -46,8 +47,7 @@ export async function runGateway(env: Environment): Promise<void> {
   if (listener === null) throw new TypeError('settings for Node have a listener')
   const problems: string[] = []
   const tls = 'unixPath' in listener ? null : readTls(listener.tls, problems)
-  if (!(await isUsableKey(settings.slurmKey)))
-    problems.push('SLURM_JWT_RS256_JWK (or its _FILE) is not a usable private key')
+  problems.push(...(await findSigningProblems(settings.signing)))
   const { munge } = settings
   const hostMap = openHostMap(munge.mode === 'local' ? munge.policy.hostMapFile : null, problems)
   if (problems.length > 0) {
@@ -65,11 +65,13 @@ export async function runGateway(env: Environment): Promise<void> {
     process.exitCode = EXIT_FAILED
     return database.close()
   }
+  const channel = buildChannel(settings, log)
   const app = buildGateway(settings, {
     upstream,
     tokens: createTokenStore(database.db),
     replays: buildReplayGuard(settings, database.db, log),
-    munge: buildVerifier(settings, hostMap, log),
+    munge: buildVerifier(settings, { channel, hostMap, log }),
+    channel,
     reader: createNodeRequestReader(now),
     maySharePromises: true,
     now,
@@ -115,18 +117,12 @@ function buildReplayGuard(settings: GatewaySettings, db: Database, log: Log): Re
     : createPostgresReplayGuard(db, { clock: now, log, maySharePromises: true })
 }
 
-function buildVerifier(
-  { munge }: GatewaySettings,
-  hostMap: HostMapWatch | null,
-  log: Log,
-): MungeVerifier | null {
-  if (munge.mode === 'off') return null
-  if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, hostMap, clock: now, log })
-  return createRemoteVerifier({
-    url: munge.url,
-    keys: munge.keys,
+function buildChannel({ verifier }: GatewaySettings, log: Log): VerifierChannel | null {
+  if (verifier === null) return null
+  return createVerifierChannel({
+    ...verifier,
     fetch,
-    post: createUndiciPost(munge.url),
+    post: createUndiciPost(verifier.url),
     sha256: nodeSha256,
     watchClock: createClockAlarm({ clock: now, log }),
     clock: now,
@@ -134,15 +130,26 @@ function buildVerifier(
   })
 }
 
+function buildVerifier(
+  { munge, signing }: GatewaySettings,
+  parts: { channel: VerifierChannel | null; hostMap: HostMapWatch | null; log: Log },
+): MungeVerifier | null {
+  const { channel, hostMap, log } = parts
+  if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, hostMap, clock: now, log })
+  if (munge.mode === 'off' || channel === null) return null
+  return createRemoteVerifier({ channel, isSignedThere: signing.signer === 'verifier', sha256: nodeSha256 })
+}
+
 /** What an operator wants to see at the start; no key, no password. */
 function describe(settings: GatewaySettings): Record<string, unknown> {
-  const { listener, munge, slurmrestd, slurmKey, clientAddress, replayGuard, versions } = settings
+  const { listener, munge, slurmrestd, signing, clientAddress, replayGuard, versions } = settings
   return {
     listener: listener === null ? null : 'unixPath' in listener ? `unix:${listener.unixPath}` : listener.host,
     port: listener === null || 'unixPath' in listener ? null : listener.port,
     tls: listener !== null && !('unixPath' in listener) && listener.tls !== null,
     slurmrestd: slurmrestd.kind === 'unix' ? `unix:${slurmrestd.path}` : slurmrestd.url.origin,
-    slurmKey: slurmKey.algorithm,
+    slurmTokenSigner: signing.signer,
+    slurmKey: signing.signer === 'gateway' ? signing.key.algorithm : null,
     munge: munge.mode,
     areWritesBound: settings.areWritesBound,
     rateLimitPerSecond: settings.rateLimitPerSecond,

@@ -6,8 +6,8 @@
 import { readChoice, readInteger, readText, type Environment } from './environment.ts'
 import type { ReadKeyFile } from './slurm-key-settings.ts'
 import { readSlurmKey, SLURM_KEY_NAMES } from './slurm-key-settings.ts'
-import type { SlurmKey } from './slurm-token.ts'
-import { parseSealing, type Sealing } from './signer/seal-key.ts'
+import { isUsableKey, type SlurmKey } from './slurm-token.ts'
+import { isUsableSealKey, parseSealing, type Sealing } from './signer/seal-key.ts'
 
 export type Signing =
   | { readonly signer: 'gateway'; readonly key: SlurmKey; readonly lifespanSeconds: number }
@@ -55,4 +55,14 @@ function requireConsent(env: Environment, problems: string[]): void {
   problems.push(
     `Slurm's key on Workers is the whole cluster for whoever gets it: use SLURM_TOKEN_SIGNER=verifier, or say ${name}=${KEY_AT_EDGE}`,
   )
+}
+
+/** A key may look whole and not be one. @returns problems, by name. */
+export async function findSigningProblems(signing: Signing): Promise<readonly string[]> {
+  if (signing.signer === 'verifier') {
+    return (await isUsableSealKey(signing.sealing)) ? [] : ['SIGNER_PUBLIC_KEY is not a usable key']
+  }
+  return (await isUsableKey(signing.key))
+    ? []
+    : ['SLURM_JWT_RS256_JWK (or its _FILE) is not a usable private key']
 }

@@ -103,7 +103,8 @@ function buildDefaults(): Readonly<Record<string, string>> {
   const { policy } = verifier
   const none = (list: readonly unknown[]): string => (list.length === 0 ? 'none' : 'some')
   return {
-    SLURM_JWT_LIFESPAN_SECONDS: String(node.slurmTokenLifespanSeconds),
+    SLURM_JWT_LIFESPAN_SECONDS:
+      node.signing.signer === 'gateway' ? String(node.signing.lifespanSeconds) : 'none',
     SLURM_DENIED_USERS: `\`${[...node.deniedUsers].join(',')}\``,
     SLURM_API_VERSIONS: `\`${String(node.versions)}\``,
     MUNGE_MODE: `\`${remote.munge.mode}\` if the URL is set, else \`${node.munge.mode}\` on Node, \`${worker.munge.mode}\` on Workers`,

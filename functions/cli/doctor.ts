@@ -3,7 +3,7 @@
 import { sql } from 'drizzle-orm'
 import { createClockAlarm } from '../../src/clock-alarm.ts'
 import { CLOCK_SKEW_MAX_SECONDS } from '../../src/limits.ts'
-import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
+import { createVerifierChannel } from '../../src/munge/verifier-channel.ts'
 import type { Log, MungeVerifier } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
 import { type GatewaySettings, parseGatewaySettings } from '../../src/settings.ts'
@@ -102,7 +102,7 @@ async function askSlurmrestd(settings: GatewaySettings): Promise<string> {
   }
 }
 
-function ask(verifier: MungeVerifier, skews: readonly string[]): Check {
+function ask(verifier: Pick<MungeVerifier, 'check'>, skews: readonly string[]): Check {
   return async () => {
     await verifier.check()
     if (skews.length > 0) throw new CommandFailure(`answers, but ${skews.join(' and ')}`)
@@ -132,12 +132,12 @@ function buildSkewLog(skews: string[]): Log {
 }
 
 function buildVerifier(
-  { munge }: GatewaySettings,
+  { munge, verifier }: GatewaySettings,
   { clock, randomBytes }: CommandContext,
   log: Log,
-): MungeVerifier | null {
-  if (munge.mode === 'off') return null
+): Pick<MungeVerifier, 'check'> | null {
   if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, hostMap: null, clock, log })
+  if (verifier === null) return null
   const watchClock = createClockAlarm({ clock, log })
-  return createRemoteVerifier({ url: munge.url, keys: munge.keys, fetch, clock, randomBytes, watchClock })
+  return createVerifierChannel({ ...verifier, fetch, clock, randomBytes, watchClock })
 }

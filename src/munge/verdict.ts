@@ -17,8 +17,11 @@ export type Verdict =
 /** A Slurm token for the user of an API token that was presented. */
 export interface SignedForToken {
   readonly tokenId: string
+  /** From here on: of the token's row, as the signer read it. */
   readonly slurmUser: string
-  /** Of the token's row, as the signer read it. */
+  readonly scopes: readonly string[]
+  readonly account: string | null
+  readonly expiresAt: number | null
   readonly policyVersion: number
   readonly slurmToken: SlurmToken
 }
@@ -94,12 +97,15 @@ function parseIdentity(value: unknown): Verdict | null {
 
 function parseSigned(value: unknown): Verdict | null {
   if (!isObject(value)) return null
-  const { tokenId, slurmUser, policyVersion } = value
+  const { tokenId, slurmUser, scopes, account, expiresAt, policyVersion } = value
   if (typeof tokenId !== 'string' || !TOKEN_ID.test(tokenId)) return null
   if (!isUser(slurmUser) || !isCount(policyVersion)) return null
+  if (!isTextList(scopes) || !(account === null || typeof account === 'string')) return null
+  if (!(expiresAt === null || isCount(expiresAt))) return null
   const slurmToken = parseSlurmToken(value['slurmToken'])
   if (slurmToken === null) return null
-  return { kind: 'signed', signed: { tokenId, slurmUser, policyVersion, slurmToken } }
+  const row = { slurmUser, scopes, account, expiresAt, policyVersion }
+  return { kind: 'signed', signed: { tokenId, ...row, slurmToken } }
 }
 
 function parseSlurmToken(value: unknown): SlurmToken | null {
@@ -116,7 +122,8 @@ const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/
 /** Only what a verifier may decide: the `munge_` rules, and as the signer those of API tokens. */
 function parseRefusal(rule: unknown, description: unknown, about: About): Verdict | null {
   const prefix = about === 'token' ? 'token_' : 'munge_'
-  if (!isRuleOf(REFUSALS, rule) || !rule.startsWith(prefix)) return null
+  if (!isRuleOf(REFUSALS, rule)) return null
+  if (!rule.startsWith(prefix) && rule !== 'rate_limited') return null
   if (description === undefined) return { kind: 'refusal', refusal: refuse(rule) }
   if (typeof description !== 'string' || description.length > DESCRIPTION_MAX_LENGTH) return null
   return { kind: 'refusal', refusal: refuse(rule, { description }) }
@@ -134,6 +141,10 @@ const OUTAGES: readonly OutageRule[] = [
 function parseOutage(value: unknown): Verdict | null {
   const rule = OUTAGES.find((known) => known === value)
   return rule === undefined ? null : { kind: 'outage', rule }
+}
+
+function isTextList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
 }
 
 function isUser(value: unknown): value is string {

@@ -84,8 +84,9 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
     if (isRefusal(principal)) return principal
     const problem = (await parts.checkRow(row)) ?? parts.limitRate(row.slurmUser)
     if (problem !== null) return problem
-    const { id: tokenId, slurmUser, policyVersion } = row
-    return { tokenId, slurmUser, policyVersion, slurmToken: await minter.mint(slurmUser) }
+    const { id: tokenId, slurmUser, scopes, account, expiresAt, policyVersion } = row
+    const slurmToken = await minter.mint(slurmUser)
+    return { tokenId, slurmUser, scopes, account, expiresAt, policyVersion, slurmToken }
   }
 
   return {
