@@ -8,6 +8,7 @@ import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
 import type { Clock, Log, MungeVerifier, ReplayGuard } from '../src/ports.ts'
 import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
 import { isUsableKey } from '../src/slurm-token.ts'
+import { createSparingLine } from '../src/sparing-line.ts'
 import { describeDatabaseError, isSchemaMisfit } from '../src/tokens/database-error.ts'
 import { openDatabase, type Database } from '../src/tokens/database.ts'
 import { createLocalReplayGuard, createPostgresReplayGuard } from '../src/tokens/replay-guard.ts'
@@ -20,6 +21,7 @@ import { createLocalVerifier } from './node/local-verifier.ts'
 import { nodeSha256 } from './node/node-sha256.ts'
 import { createNodeRequestReader } from './node/request-reader.ts'
 import { findStopSignal } from './node/stop-signal.ts'
+import { GATEWAY_SERVER_LIMITS } from './node/server-limits.ts'
 import { createUndiciPost } from './node/undici-post.ts'
 import { createUndiciUpstream } from './node/undici-upstream.ts'
 
@@ -74,7 +76,10 @@ export async function runGateway(env: Environment): Promise<void> {
     randomBytes: randomUint8Array,
     log,
   })
-  const server = createHttpServer(app, listener, tls)
+  const logDrop = createSparingLine(log, 'warn', 'connection_refused')
+  const server = createHttpServer(app, listener, tls, {
+    onDrop: () => logDrop({ connectionsMax: GATEWAY_SERVER_LIMITS.connectionsMax }),
+  })
   await server.listen()
   log.write('info', 'gateway_started', describe(settings))
   hostMap?.start(log)
@@ -140,6 +145,7 @@ function describe(settings: GatewaySettings): Record<string, unknown> {
     slurmKey: slurmKey.algorithm,
     munge: munge.mode,
     areWritesBound: settings.areWritesBound,
+    rateLimitPerSecond: settings.rateLimitPerSecond,
     clientAddressFrom: clientAddress.source,
     replayGuard,
     versions,

@@ -5,11 +5,13 @@ import { createQuestionAnswerer, QUESTION_MAX_BYTES } from '../src/munge/answer-
 import { createVerifierEnd } from '../src/munge/exchange.ts'
 import { createVerifierService } from '../src/munge/verifier-service.ts'
 import { parseVerifierSettings, type VerifierSettings } from '../src/munge/verifier-settings.ts'
+import { createSparingLine } from '../src/sparing-line.ts'
 import { openHostMap } from './node/host-map-watch.ts'
 import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
 import { nodeSha256 } from './node/node-sha256.ts'
+import { VERIFIER_SERVER_LIMITS } from './node/server-limits.ts'
 import { createShortPost } from './node/short-post.ts'
 import { findStopSignal } from './node/stop-signal.ts'
 
@@ -35,6 +37,7 @@ export async function runVerifier(env: Environment): Promise<void> {
   const parts = {
     end: createVerifierEnd({ keys: settings.keys, clock: Date.now, sha256: nodeSha256 }),
     verifier: createLocalVerifier({ policy: settings.policy, hostMap, clock: Date.now, log }),
+    questionsPerSecond: settings.questionsPerSecond,
     clock: Date.now,
     log,
   }
@@ -45,7 +48,12 @@ export async function runVerifier(env: Environment): Promise<void> {
     bodyMaxBytes: QUESTION_MAX_BYTES,
     answer: (body) => answerer.answer(body),
   })
-  const server = createHttpServer(service, settings.listener, tls, takeQuestions)
+  const logDrop = createSparingLine(log, 'warn', 'connection_refused')
+  const server = createHttpServer(service, settings.listener, tls, {
+    takeFirst: takeQuestions,
+    limits: VERIFIER_SERVER_LIMITS,
+    onDrop: () => logDrop({ connectionsMax: VERIFIER_SERVER_LIMITS.connectionsMax }),
+  })
   await server.listen()
   log.write('info', 'verifier_started', describe(settings))
   hostMap?.start(log)
@@ -54,7 +62,13 @@ export async function runVerifier(env: Environment): Promise<void> {
 }
 
 /** What an operator wants to see at the start; no key. */
-function describe({ listener, policy, keys, logLevel }: VerifierSettings): Record<string, unknown> {
+function describe({
+  listener,
+  policy,
+  keys,
+  questionsPerSecond,
+  logLevel,
+}: VerifierSettings): Record<string, unknown> {
   return {
     host: listener.host,
     port: listener.port,
@@ -65,6 +79,7 @@ function describe({ listener, policy, keys, logLevel }: VerifierSettings): Recor
     minUid: policy.minUid,
     deniedUsers: [...policy.deniedUsers],
     hostBinding: policy.hostBinding,
+    questionsPerSecond,
     logLevel,
     pid: process.pid,
   }

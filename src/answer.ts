@@ -1,6 +1,6 @@
 /** Writes the gate's own answers: every header they all carry, and errors in Slurm's shape. Shows no secret. */
 
-import { RETRY_AFTER_SECONDS } from './limits.ts'
+import { RATE_RETRY_AFTER_SECONDS, RETRY_AFTER_SECONDS } from './limits.ts'
 import { formatVersion } from './operation.ts'
 import { findRuleAnswer, type Refusal, type Rule } from './refusal.ts'
 
@@ -51,6 +51,7 @@ export function answerRule(requestId: string, rule: Rule, description?: string):
     known.status,
   )
   if (known.status === 503) response.headers.set('Retry-After', String(RETRY_AFTER_SECONDS))
+  if (known.status === 429) response.headers.set('Retry-After', String(RATE_RETRY_AFTER_SECONDS))
   return response
 }
 

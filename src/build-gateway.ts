@@ -50,6 +50,7 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
     ...{ deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes },
     send: createSendUpstream({ upstream, slurmTokens, slots, timeoutMilliseconds, now }),
     versions: createVersionCatalog({ ...parts, setting: settings.versions, timeoutMilliseconds }),
+    requestsPerSecond: settings.rateLimitPerSecond,
     findReadiness: createReadiness({ checks, maySharePromises, now, log }),
     findClientAddress: createClientAddressFinder(settings.clientAddress, log),
   })

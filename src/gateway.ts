@@ -21,11 +21,13 @@ import { HEAD_MAX_BYTES } from './limits.ts'
 import { createOwnPathJudge } from './own-path.ts'
 import type { Log } from './ports.ts'
 import { createPublicPaths, type PublicPathOptions } from './public-path.ts'
+import { createRateLimit, type RateLimitOptions } from './rate-limit.ts'
 import { isRefusal, refuse } from './refusal.ts'
 import { confirmBinding } from './request-binding.ts'
 import { buildUpstreamCall, type SendUpstream } from './upstream-request.ts'
 
-export interface GatewayOptions extends AuthenticatorOptions, GateRequestOptions, PublicPathOptions {
+export interface GatewayOptions
+  extends AuthenticatorOptions, GateRequestOptions, PublicPathOptions, RateLimitOptions {
   readonly bodyMaxBytes: number
   readonly areWritesBound: boolean
   readonly send: SendUpstream
@@ -37,6 +39,7 @@ export function createGateway(options: GatewayOptions): Hono {
   const judgeOwnCall = createOwnPathJudge(options)
   const answerPublicPath = createPublicPaths(options, judgeOwnCall)
   const authenticate = createAuthenticator(options)
+  const limitRate = createRateLimit(options)
   const judge = createJudge({
     bodyMaxBytes: options.bodyMaxBytes,
     areWritesBound: options.areWritesBound,
@@ -57,6 +60,8 @@ export function createGateway(options: GatewayOptions): Hono {
     const principal = await authenticate(credential, received.client)
     if (isRefusal(principal)) return trail.refuse(principal)
     trail.note({ principal })
+    const excess = limitRate(principal)
+    if (excess !== null) return trail.refuse(excess)
     const request = await confirmBinding(received, principal, options.bodyMaxBytes)
     if (isRefusal(request)) return trail.refuse(request)
 

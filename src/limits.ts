@@ -92,6 +92,21 @@ export const ANSWER_TIME_LIMITS = 2
 /** What `Retry-After` says with a 503. */
 export const RETRY_AFTER_SECONDS = 2
 
+/** Who was quiet may send so many seconds' worth of requests at once. */
+export const RATE_BURST_SECONDS = 2
+
+/** Callers that are counted at a time, at about 150 bytes: far more than send anything within four seconds. */
+export const RATED_CALLERS_MAX = 65_536
+
+/** What `Retry-After` says with a 429: at one request a second or more, there is room for the next one by then. */
+export const RATE_RETRY_AFTER_SECONDS = 1
+
+/** The most that a setting of requests per second may be. */
+export const RATE_LARGEST_PER_SECOND = 1_000_000
+
+/** Lines of one kind that strangers can cause, before the others of that second are only counted. */
+export const SPARED_LINES_PER_SECOND = 5
+
 /** The host map: 10,000 nodes with three addresses each are half of this. */
 export const HOST_MAP_MAX_BYTES = 1024 * 1024
 export const HOST_MAP_MAX_LINES = 20_000

@@ -40,7 +40,8 @@ export interface MungeIdentity {
 export interface MungeVerifier {
   /**
    * @param credential untrusted: what followed the scheme.
-   * @throws Outage `verifier_unavailable`, `munged_unavailable`, `names_unavailable`: nobody said no, nobody said yes.
+   * @throws Outage `verifier_unavailable`, `verifier_overloaded`, `munged_unavailable`, `names_unavailable`: nobody said no,
+   * nobody said yes.
    */
   verify(credential: string, client: ClientAddress): Promise<MungeIdentity | Refusal>
   /** @throws Outage when the verifier or its munged does not answer. */

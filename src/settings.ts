@@ -17,7 +17,7 @@ import {
 } from './environment.ts'
 import { parseAddressRange } from './ip-address.ts'
 import { isLoopbackHost, readListener, type Listener } from './listener-settings.ts'
-import { BODY_LARGEST_BYTES } from './limits.ts'
+import { BODY_LARGEST_BYTES, RATE_LARGEST_PER_SECOND } from './limits.ts'
 import type { ExchangeKeys } from './munge/exchange.ts'
 import {
   MUNGE_POLICY_NAMES,
@@ -60,6 +60,8 @@ export interface GatewaySettings {
   readonly listener: Listener | UnixListener | null
   readonly basePath: string
   readonly bodyMaxBytes: number
+  /** Of one caller; 0: any number. */
+  readonly rateLimitPerSecond: number
   readonly upstreamTimeoutMilliseconds: number
   readonly upstreamMaxConcurrency: number
   readonly logLevel: LogLevel
@@ -106,6 +108,12 @@ export function parseGatewaySettings(
     listener,
     basePath: readBasePath(env, problems),
     bodyMaxBytes: readBodyMaxBytes(env, problems),
+    rateLimitPerSecond: readInteger(
+      env,
+      'RATE_LIMIT_PER_SECOND',
+      { default: 0, min: 0, max: RATE_LARGEST_PER_SECOND },
+      problems,
+    ),
     upstreamTimeoutMilliseconds:
       1000 * readInteger(env, 'UPSTREAM_TIMEOUT_SECONDS', { default: 60, min: 1, max: 3600 }, problems),
     // About 124 connections stall slurmrestd (measured).

@@ -3,14 +3,22 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { USAGE } from '../functions/cli/usage.ts'
-import { JOB_LIST_MAX } from '../src/limits.ts'
+import { GATEWAY_SERVER_LIMITS, VERIFIER_SERVER_LIMITS } from '../functions/node/server-limits.ts'
+import {
+  JOB_LIST_MAX,
+  RATE_BURST_SECONDS,
+  RATED_CALLERS_MAX,
+  SPARED_LINES_PER_SECOND,
+} from '../src/limits.ts'
+import { QUESTION_MAX_BYTES } from '../src/munge/answer-question.ts'
 import { parseVerifierSettings } from '../src/munge/verifier-settings.ts'
 import { OWN_ROUTES } from '../src/own-path.ts'
 import { ADMIN_SCOPES, PUBLIC_SCOPES } from '../src/principal.ts'
 import { LOOK_UP_MILLISECONDS } from '../functions/cli/service-user.ts'
 import { HOST_MAP_MAX_LINES, HOST_MAP_MIN_PREFIX_IPV4, HOST_MAP_MIN_PREFIX_IPV6 } from '../src/limits.ts'
 import { parseHostMap } from '../src/munge/host-map.ts'
-import { OUTAGES, REFUSALS } from '../src/refusal.ts'
+import { OUTAGES } from '../src/outages.ts'
+import { REFUSALS } from '../src/refusal.ts'
 import { parseGatewaySettings, type GatewaySettings, type RuntimeName } from '../src/settings.ts'
 import { SERVICE_USER_WARNING_CODES } from '../src/tokens/service-user.ts'
 
@@ -55,13 +63,13 @@ function readSources(folder: string): string {
     .join('\n')
 }
 
-test('the error table in README.md is the one in src/refusal.ts', () => {
+test('the error table in README.md is the one in the code', () => {
   expect(section('errors')).toBe(buildErrorTable())
 })
 
 test('every variable that the code reads is in the configuration table, and every one in the table is read', () => {
   const pattern =
-    /\b(?:DATABASE_URL|SLURMRESTD_URL|SLURM_[A-Z0-9_]+|MUNGE_[A-Z_]+|REPLAY_GUARD|CLIENT_ADDRESS_FROM|TRUSTED_PROXIES|BEARER_USER_NAMES|ADMIN_SCOPES|HOST|PORT|VERIFIER_[A-Z]+|TLS_[A-Z_]+|ALLOW_PLAINTEXT|PUBLIC_BASE_PATH|REQUEST_BODY_MAX_BYTES|UPSTREAM_[A-Z_]+|LOG_LEVEL)\b/g
+    /\b(?:DATABASE_URL|SLURMRESTD_URL|SLURM_[A-Z0-9_]+|MUNGE_[A-Z_]+|REPLAY_GUARD|CLIENT_ADDRESS_FROM|TRUSTED_PROXIES|BEARER_USER_NAMES|ADMIN_SCOPES|HOST|PORT|VERIFIER_[A-Z_]+|TLS_[A-Z_]+|ALLOW_PLAINTEXT|PUBLIC_BASE_PATH|REQUEST_BODY_MAX_BYTES|RATE_LIMIT_PER_SECOND|UPSTREAM_[A-Z_]+|LOG_LEVEL)\b/g
   const code = [
     ...(readSources('src') + readSources('functions')).matchAll(/['`]([A-Z][A-Z0-9_]+)['`]/g),
   ].map((match) => match[1] ?? '')
@@ -111,8 +119,10 @@ function buildDefaults(): Readonly<Record<string, string>> {
     ADMIN_SCOPES: node.areAdminScopesOn ? '`on`' : '`off`',
     'HOST PORT': `${listener.host}, ${listener.port}`,
     'VERIFIER_HOST VERIFIER_PORT': `${verifier.listener.host}, ${verifier.listener.port}`,
+    VERIFIER_RATE_LIMIT_PER_SECOND: String(verifier.questionsPerSecond),
     PUBLIC_BASE_PATH: `\`${node.basePath}\``,
     REQUEST_BODY_MAX_BYTES: String(node.bodyMaxBytes),
+    RATE_LIMIT_PER_SECOND: String(node.rateLimitPerSecond),
     'UPSTREAM_TIMEOUT_SECONDS UPSTREAM_MAX_CONCURRENCY': `${node.upstreamTimeoutMilliseconds / 1000}, ${node.upstreamMaxConcurrency}`,
     LOG_LEVEL: `\`${node.logLevel}\``,
   }
@@ -200,6 +210,22 @@ test('the host map in README.md is one that the verifier takes, and means what s
     `\`/${HOST_MAP_MIN_PREFIX_IPV4}\` or \`/${HOST_MAP_MIN_PREFIX_IPV6}\` at the widest`,
   )
   expect(readme).toContain(`${HOST_MAP_MAX_LINES.toLocaleString('en')} lines at most`)
+})
+
+test('the bounds in SECURITY.md are those of the code', () => {
+  const text = read('SECURITY.md').replaceAll(/\s+/g, ' ')
+  const [gateway, verifier] = [GATEWAY_SERVER_LIMITS, VERIFIER_SERVER_LIMITS]
+  const count = (number: number): string => number.toLocaleString('en')
+  expect(verifier.headTimeoutMilliseconds).toBe(verifier.requestTimeoutMilliseconds)
+  for (const words of [
+    `Questions have ${QUESTION_MAX_BYTES / 1024} KiB, clients ${verifier.requestTimeoutMilliseconds / 1000} s for a whole one`,
+    `takes ${count(verifier.connectionsMax)} connections`,
+    `${SPARED_LINES_PER_SECOND} lines a second of each kind`,
+    `${gateway.headTimeoutMilliseconds / 1000} s for a head and ${gateway.requestTimeoutMilliseconds / 1000} s for a request`,
+    `takes ${count(gateway.connectionsMax)} connections`,
+    `more than ${count(RATED_CALLERS_MAX)} callers within ${2 * RATE_BURST_SECONDS} s`,
+  ])
+    expect(text).toContain(words)
 })
 
 test('every npm script that README.md names exists', () => {

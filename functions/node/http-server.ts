@@ -10,6 +10,7 @@ import type { Hono } from 'hono'
 import type { Listener, TlsFiles } from '../../src/listener-settings.ts'
 import { readKeyFile } from './key-file.ts'
 import { rewriteTarget } from './sent-target.ts'
+import { GATEWAY_SERVER_LIMITS, type ServerLimits } from './server-limits.ts'
 import type { TakeRequest } from './short-post.ts'
 import { writeAnswer } from './write-answer.ts'
 
@@ -24,11 +25,19 @@ export interface HttpServer {
   stop(graceMilliseconds: number): Promise<void>
 }
 
+export interface HttpServerOptions {
+  /** Is shown each request before the app. */
+  readonly takeFirst?: TakeRequest
+  /** Default: a gateway's. */
+  readonly limits?: ServerLimits
+  /** Told of every connection that was one too many. */
+  readonly onDrop?: () => void
+}
+
 /** CONTRACT "HTTP": 431 over this, by the runtime itself. */
 const HEAD_MAX_BYTES = 16 * 1024
-/** A client that sends its head or body slower than this holds a socket for nothing. */
-const HEAD_TIMEOUT_MILLISECONDS = 20_000
-const REQUEST_TIMEOUT_MILLISECONDS = 120_000
+/** How often Node looks for clients that are too slow; by default every 30 s. */
+const LOOK_MILLISECONDS = 1_000
 const SWEEP_MILLISECONDS = 50
 
 /** @returns null with problems where a file cannot be used. */
@@ -49,17 +58,21 @@ function readCertificate(path: string): Buffer | null {
   }
 }
 
-/** @param takeFirst is shown each request before the app. */
 export function createHttpServer(
   app: Hono,
   address: Listener | { readonly unixPath: string },
   tls: Tls | null,
-  takeFirst: TakeRequest = () => false,
+  {
+    takeFirst = () => false,
+    limits = GATEWAY_SERVER_LIMITS,
+    onDrop = () => undefined,
+  }: HttpServerOptions = {},
 ): HttpServer {
-  const limits = {
+  const bounds = {
     maxHeaderSize: HEAD_MAX_BYTES,
-    headersTimeout: HEAD_TIMEOUT_MILLISECONDS,
-    requestTimeout: REQUEST_TIMEOUT_MILLISECONDS,
+    headersTimeout: limits.headTimeoutMilliseconds,
+    requestTimeout: limits.requestTimeoutMilliseconds,
+    connectionsCheckingInterval: LOOK_MILLISECONDS,
   }
   const answer = getRequestListener(
     async (request, bindings) => {
@@ -76,8 +89,13 @@ export function createHttpServer(
   }
   const server =
     tls === null
-      ? createServer(limits, onRequest)
-      : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.2' }, onRequest)
+      ? createServer(bounds, onRequest)
+      : createTlsServer(
+          { ...bounds, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: limits.headTimeoutMilliseconds },
+          onRequest,
+        )
+  server.maxConnections = limits.connectionsMax
+  server.on('drop', onDrop)
   // By default Node drops the fields after the 1000th without a word, credentials among them; the size is bounded.
   server.maxHeadersCount = 0
   return {

@@ -5,6 +5,13 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
+export interface ShortAnswer {
+  readonly status: number
+  readonly text: string
+  /** Names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
 /** @returns whether it took the request. */
 export type TakeRequest = (incoming: IncomingMessage, outgoing: ServerResponse) => boolean
 
@@ -15,7 +22,7 @@ export type TakeRequest = (incoming: IncomingMessage, outgoing: ServerResponse) 
 export function createShortPost(parts: {
   path: string
   bodyMaxBytes: number
-  answer: (body: string) => Promise<{ readonly status: number; readonly text: string }>
+  answer: (body: string) => Promise<ShortAnswer>
 }): TakeRequest {
   const { path, bodyMaxBytes, answer } = parts
   return (incoming, outgoing) => {
@@ -26,9 +33,7 @@ export function createShortPost(parts: {
     const chunks: Buffer[] = []
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
     incoming.on('end', () => {
-      void answer(Buffer.concat(chunks).toString('utf8')).then(({ status, text }) =>
-        write(outgoing, status, text),
-      )
+      void answer(Buffer.concat(chunks).toString('utf8')).then((answered) => write(outgoing, answered))
     })
     incoming.on('error', () => undefined)
     outgoing.on('error', () => undefined)
@@ -37,8 +42,8 @@ export function createShortPost(parts: {
 }
 
 /** A client that has gone is told nothing. */
-function write(outgoing: ServerResponse, status: number, text: string): void {
+function write(outgoing: ServerResponse, { status, text, headers = {} }: ShortAnswer): void {
   if (outgoing.destroyed) return
-  const headers = { 'content-type': 'text/plain; charset=UTF-8', 'content-length': Buffer.byteLength(text) }
-  outgoing.writeHead(status, headers).end(text)
+  const own = { 'content-type': 'text/plain; charset=UTF-8', 'content-length': Buffer.byteLength(text) }
+  outgoing.writeHead(status, { ...headers, ...own }).end(text)
 }

@@ -1,10 +1,13 @@
 /**
  * What the verifier answers to the body of one `POST /verify`, whichever server read it. Nothing but a genuine request
- * reaches munged: to anybody else this is not an oracle.
+ * reaches munged, and uses up the room that there is for such: to anybody else this is not an oracle.
  */
 
+import { RATE_RETRY_AFTER_SECONDS } from '../limits.ts'
 import type { ClientAddress, Clock, Log, MungeVerifier } from '../ports.ts'
+import { buildFullBucket, takeRequest } from '../rate-bucket.ts'
 import { Outage } from '../refusal.ts'
+import { createSparingLine } from '../sparing-line.ts'
 import { isObject } from './exchange-signature.ts'
 import type { VerifierEnd } from './exchange.ts'
 import { buildVerdict, type Verdict } from './verdict.ts'
@@ -17,13 +20,16 @@ export interface QuestionAnswererParts {
   readonly end: VerifierEnd
   /** Writes the decision to the log itself. */
   readonly verifier: MungeVerifier
+  /** `VERIFIER_RATE_LIMIT_PER_SECOND`: genuine questions about a credential; 0: any number. */
+  readonly questionsPerSecond: number
   readonly clock: Clock
   readonly log: Log
 }
 
 export interface QuestionAnswer {
-  readonly status: 200 | 401 | 500
+  readonly status: 200 | 401 | 429 | 500
   readonly text: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface QuestionAnswerer {
@@ -36,19 +42,26 @@ export interface QuestionAnswerer {
 export function createQuestionAnswerer(parts: QuestionAnswererParts): QuestionAnswerer {
   const { end, verifier, log } = parts
   const findReadiness = createReadiness(verifier, parts.clock)
+  const takeRoom = createRoom(parts)
+  const logDisbelief = createSparingLine(log, 'warn', 'verifier_request_refused')
+  const logExcess = createSparingLine(log, 'warn', 'verifier_overloaded')
 
   async function judge(body: string): Promise<QuestionAnswer> {
     const question = parseQuestion(body)
     if (question === null) return UNAUTHORIZED
     const request = await end.openRequest(question.request, question.credential)
     if (request.kind === 'disbelieved') {
-      log.write('warn', 'verifier_request_refused', { reason: request.reason })
+      logDisbelief({ reason: request.reason })
       return UNAUTHORIZED
     }
-    const verdict =
-      question.credential === null || request.client === null
-        ? await findReadiness()
-        : await decide(verifier, question.credential, request.client)
+    if (question.credential === null || request.client === null) {
+      return { status: 200, text: await end.signAnswer(request, await findReadiness()) }
+    }
+    if (!takeRoom()) {
+      logExcess({ questionsPerSecond: parts.questionsPerSecond })
+      return OVERLOADED
+    }
+    const verdict = await decide(verifier, question.credential, request.client)
     return { status: 200, text: await end.signAnswer(request, verdict) }
   }
 
@@ -63,7 +76,23 @@ export function createQuestionAnswerer(parts: QuestionAnswererParts): QuestionAn
 }
 
 const UNAUTHORIZED: QuestionAnswer = { status: 401, text: 'unauthorized\n' }
+/** Unsigned, for it says no more than that nobody was asked: to a gateway every answer but a signed one is an outage. */
+const OVERLOADED: QuestionAnswer = {
+  status: 429,
+  text: 'too many questions\n',
+  headers: { 'retry-after': String(RATE_RETRY_AFTER_SECONDS) },
+}
 const FAILED: QuestionAnswer = { status: 500, text: 'internal error\n' }
+
+/** @returns whether there is room for one more, which it takes. */
+function createRoom({
+  questionsPerSecond,
+  clock,
+}: Pick<QuestionAnswererParts, 'questionsPerSecond' | 'clock'>): () => boolean {
+  if (questionsPerSecond === 0) return () => true
+  const bucket = buildFullBucket()
+  return () => takeRequest(bucket, questionsPerSecond, clock())
+}
 
 async function decide(verifier: MungeVerifier, credential: string, client: ClientAddress): Promise<Verdict> {
   try {

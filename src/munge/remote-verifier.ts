@@ -88,7 +88,9 @@ export function createRemoteVerifier(parts: RemoteVerifierParts): MungeVerifier 
   return { verify, check }
 }
 
-/** @returns the text of a 200 answer. @throws Outage `verifier_unavailable` */
+const OVERLOADED = 'MUNGE verifier: status 429, more questions than its VERIFIER_RATE_LIMIT_PER_SECOND'
+
+/** @returns the text of a 200 answer. @throws Outage `verifier_unavailable`, `verifier_overloaded` */
 async function readAnswer(
   post: Post,
   url: string,
@@ -97,6 +99,7 @@ async function readAnswer(
 ): Promise<string> {
   try {
     const { status, text } = await post(url, body, limits)
+    if (status === 429) throw new Outage('verifier_overloaded', OVERLOADED)
     if (status !== 200) {
       const hint = status === 401 ? '; check MUNGE_VERIFIER_KEY and clocks on both sides' : ''
       throw unavailable(`status ${status}${hint}`)

@@ -1,7 +1,8 @@
 /** The verifier's HTTP side, for whoever holds the shared key. Runs on the cluster, on Node. */
 
 import { Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
+import { readAll } from '../byte-stream.ts'
+import { createSparingLine } from '../sparing-line.ts'
 import {
   createQuestionAnswerer,
   QUESTION_MAX_BYTES,
@@ -10,7 +11,8 @@ import {
 } from './answer-question.ts'
 
 /**
- * - `POST /verify` `{ credential?, request }`: 200 with the signed answer, 401 for a request that is not genuine.
+ * - `POST /verify` `{ credential?, request }`: 200 with the signed answer, 401 for a request that is not genuine, 429
+ *   with Retry-After for one too many.
  * - `GET /healthz`: the process; `GET /readyz`: munged and the name service, asked at most once a second.
  *
  * @param answerer shared with a server that takes questions itself; default: its own.
@@ -20,14 +22,13 @@ export function createVerifierService(
   answerer: QuestionAnswerer = createQuestionAnswerer(parts),
 ): Hono {
   const app = new Hono()
-  app.post(
-    '/verify',
-    bodyLimit({ maxSize: QUESTION_MAX_BYTES, onError: (context) => context.text('too large\n', 413) }),
-    async (context) => {
-      const { status, text } = await answerer.answer(await context.req.text())
-      return context.text(text, status)
-    },
-  )
+  const logFailure = createSparingLine(parts.log, 'error', 'verifier_failed')
+  app.post('/verify', async (context) => {
+    const body = await readBody(context.req.raw)
+    if (body === null) return context.text('too large\n', 413)
+    const { status, text, headers } = await answerer.answer(body)
+    return context.text(text, status, headers)
+  })
   app.get('/healthz', (context) => context.text('ok\n'))
   app.get('/readyz', async (context) => {
     const verdict = await answerer.findReadiness()
@@ -36,8 +37,15 @@ export function createVerifierService(
   })
   app.notFound((context) => context.text('not found\n', 404))
   app.onError((error, context) => {
-    parts.log.write('error', 'verifier_failed', { detail: error.message })
+    logFailure({ detail: error.message })
     return context.text('internal error\n', 500)
   })
   return app
+}
+
+/** @returns null for more than a question may have; nothing is read of one that says so. */
+async function readBody({ headers, body }: Request): Promise<string | null> {
+  if (Number(headers.get('content-length') ?? 0) > QUESTION_MAX_BYTES) return null
+  const bytes = await readAll(body, QUESTION_MAX_BYTES)
+  return bytes === null ? null : new TextDecoder().decode(bytes)
 }

@@ -9,6 +9,7 @@ import {
   readText,
   type Environment,
 } from '../environment.ts'
+import { RATE_LARGEST_PER_SECOND } from '../limits.ts'
 import { readListener, type Listener } from '../listener-settings.ts'
 import type { LogLevel } from '../ports.ts'
 import type { ExchangeKeys } from './exchange.ts'
@@ -24,6 +25,8 @@ export interface VerifierSettings {
   readonly policy: MungePolicy
   readonly keys: ExchangeKeys
   readonly listener: Listener
+  /** Genuine ones; 0: any number. */
+  readonly questionsPerSecond: number
   readonly logLevel: LogLevel
 }
 
@@ -40,6 +43,8 @@ export const MUNGE_POLICY_NAMES = [
 export const DENIED_USERS = ['root', 'slurm', 'slurmrest', 'munge', 'nobody']
 
 const MAX_TTL_SECONDS = 5
+/** Several times what one verifier answers on a fast core: a bound on what goes wrong, not on what is normal. */
+const QUESTIONS_PER_SECOND = 20_000
 /** The largest uid; the number above it means "any" to munged and "none" to the kernel. */
 const UID_MAX = 0xfffffffe
 /** Linux: 108 bytes with the final NUL, unix(7). */
@@ -58,6 +63,12 @@ export function parseVerifierSettings(env: Environment): VerifierSettings | { pr
     policy: parseMungePolicy(env, { isListenerLoopback: listener.isLoopback }, problems),
     keys: readExchangeKeys(env, problems),
     listener,
+    questionsPerSecond: readInteger(
+      env,
+      'VERIFIER_RATE_LIMIT_PER_SECOND',
+      { default: QUESTIONS_PER_SECOND, min: 0, max: RATE_LARGEST_PER_SECOND },
+      problems,
+    ),
     logLevel: readLogLevel(env, problems),
   }
   return problems.length === 0 ? settings : { problems }

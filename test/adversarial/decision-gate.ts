@@ -121,6 +121,7 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
     boundDigest: null,
   }
   const app = createGateway({
+    requestsPerSecond: 0,
     tokens: {
       findByDigest: (digest) => Promise.resolve(RECORDS.get(Buffer.from(digest).toString('hex')) ?? null),
       check: () => Promise.resolve(),

@@ -82,7 +82,7 @@ function expectRule(
   expect(body.request_id).toMatch(/^\S{8,}$/)
   expectChallenge(answer, expected.bearerError)
   const retryAfter = findHeader(answer, 'retry-after')
-  if (answer.status === 503) expect(retryAfter).toMatch(/^[1-9]\d*$/)
+  if (answer.status === 503 || answer.status === 429) expect(retryAfter).toMatch(/^[1-9]\d*$/)
   else expect(retryAfter).toBeNull()
   return { status: expected.status, description: error.description }
 }

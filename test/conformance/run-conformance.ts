@@ -24,6 +24,7 @@ import { ORDER_OUTAGE_CASES } from './cases/order-outages.ts'
 import { OUTAGE_CASES } from './cases/outages.ts'
 import { PATH_CASES } from './cases/paths.ts'
 import { QUERY_CASES } from './cases/queries.ts'
+import { RATE_LIMIT_CASES } from './cases/rate-limits.ts'
 import { REFUSED_CREDENTIAL_CASES } from './cases/refused-credentials.ts'
 import { REFUSED_TOKEN_CASES } from './cases/refused-tokens.ts'
 import { REQUEST_BINDING_CASES } from './cases/request-binding.ts'
@@ -44,6 +45,7 @@ export const GROUPS: readonly (readonly [name: string, cases: readonly Conforman
   ['request binding', REQUEST_BINDING_CASES],
   ['order of refusals', ORDER_CASES],
   ['order of refusals during outages', ORDER_OUTAGE_CASES],
+  ['rate limits', RATE_LIMIT_CASES],
   ['versions', VERSION_CASES],
   ['paths', PATH_CASES],
   ['scopes', SCOPE_CASES],

@@ -22,7 +22,7 @@ export const TOKENS = {
 } as const
 export const MUNGE_CREDENTIAL = 'MUNGE:AwQDAAA=:'
 
-/** The gate's clock, in milliseconds; it stands still. */
+/** The gate's clock, in milliseconds; it stands still unless a test moves it. */
 export const NOW = 1_800_000_000_000
 const digest = (token: string) => createHash('sha256').update(token).digest('hex')
 
@@ -59,6 +59,7 @@ export function createInMemoryGate(
     isMungeOff?: boolean
     peer?: string | null
     bodyMaxBytes?: number
+    requestsPerSecond?: number
   } = {},
 ) {
   const log = createMemoryLog()
@@ -66,6 +67,7 @@ export function createInMemoryGate(
   const events: string[] = []
   const world = {
     sent: [] as UpstreamRequest[],
+    now: NOW,
     lookups: 0,
     claims: 0,
     answer: (): UpstreamAnswer | Promise<UpstreamAnswer> => buildAnswer(200, { jobs: [] }),
@@ -87,7 +89,7 @@ export function createInMemoryGate(
   }
   let rawHeaders: readonly (readonly [string, string])[] = []
   let sentTarget = '/'
-  const now = () => NOW
+  const now = () => world.now
   const deniedUsers = new Set(['root'])
   const slots = createQueuedSlots(4)
   const app = createGateway({
@@ -124,6 +126,7 @@ export function createInMemoryGate(
     versions: { findVersions: () => Promise.resolve().then(() => world.findVersions()) },
     findReadiness: () => Promise.resolve({ isReady: true, dependencies: { database: 'ok' } }),
     bodyMaxBytes: more.bodyMaxBytes ?? 1000,
+    requestsPerSecond: more.requestsPerSecond ?? 0,
     send: createSendUpstream({
       upstream: {
         send: async (request) => {

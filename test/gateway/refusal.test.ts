@@ -2,11 +2,11 @@
 
 import { describe, expect, it } from 'vitest'
 import { answerRefusal, answerRule } from '../../src/answer.ts'
+import { OUTAGES } from '../../src/outages.ts'
 import {
   findRuleAnswer,
   isRefusal,
   Outage,
-  OUTAGES,
   REFUSALS,
   refuse,
   type RefusalRule,
@@ -50,6 +50,7 @@ describe('the table', () => {
     [405, /^method_not_allowed$/],
     [413, /^body_too_large$/],
     [415, /^content_type_unsupported$/],
+    [429, /^rate_limited$/],
     [431, /^head_too_large$/],
   ])('%i is for these refusals and no others', (status, pattern) => {
     for (const rule of refusals) expect(REFUSALS[rule].status === status, rule).toBe(pattern.test(rule))
@@ -59,7 +60,7 @@ describe('the table', () => {
     [500, /^internal_error$/],
     [502, /^(upstream_unreachable|slurm_token_refused|job_check_failed)$/],
     [504, /^upstream_timeout$/],
-    [503, /_unavailable$|^versions_unknown$|^overloaded$|^job_check_stale$/],
+    [503, /_unavailable$|^versions_unknown$|^(verifier_)?overloaded$|^job_check_stale$/],
   ])('%i is for these outages and no others', (status, pattern) => {
     for (const rule of outages) expect(OUTAGES[rule].status === status, rule).toBe(pattern.test(rule))
   })
@@ -80,7 +81,7 @@ describe('an answer', () => {
       expect(response.headers.get('x-request-id')).toBe(ID)
       expect(response.headers.get('cache-control')).toBe('private, no-cache')
       expect(response.headers.get('vary')).toBe('Authorization, X-Slurm-User-Name, X-Slurm-User-Token')
-      expect(response.headers.get('retry-after') !== null).toBe(status === 503)
+      expect(response.headers.get('retry-after') !== null).toBe(status === 503 || status === 429)
       const text = await response.text()
       expect(response.headers.get('content-length')).toBe(String(new TextEncoder().encode(text).length))
       expect(JSON.parse(text)).toMatchObject({

@@ -45,12 +45,14 @@ describe('defaults', () => {
       bodyMaxBytes: 8 * 1024 * 1024,
       upstreamTimeoutMilliseconds: 60_000,
       upstreamMaxConcurrency: 16,
+      rateLimitPerSecond: 0,
       logLevel: 'info',
     })
   }) // prettier-ignore
 
   it('are the contract’s on Workers', () => {
     const expected = {
+      rateLimitPerSecond: 0,
       munge: { mode: 'off' },
       clientAddress: { source: 'none' },
       listener: null,
@@ -99,6 +101,7 @@ describe('good values', () => {
     [{ MUNGE_REQUIRE_BINDING: 'off' }, { areWritesBound: false }],
     [{ ...VERIFIER, MUNGE_REQUIRE_BINDING: 'writes' }, { munge: { mode: 'remote' }, areWritesBound: true }],
     [{ MUNGE_HOST_BINDING: 'map', MUNGE_HOST_MAP_FILE: '/m' }, { munge: { policy: { hostBinding: 'map', hostMapFile: '/m' } } }],
+    [{ RATE_LIMIT_PER_SECOND: '1000000' }, { rateLimitPerSecond: 1_000_000 }],
     [{ ADMIN_SCOPES: 'on', REPLAY_GUARD: 'local' }, { areAdminScopesOn: true, replayGuard: 'local' }],
     [{ SLURM_JWT_HS256_KEY: '', SLURM_JWT_HS256_KEY_FILE: '/good' }, { slurmKey: { algorithm: 'HS256' } }],
     [{ ...VERIFIER, MUNGE_VERIFIER_KEY: `${KEY},${Buffer.alloc(33, 8).toString('base64')}` }, { munge: { mode: 'remote' } }],
@@ -173,6 +176,10 @@ describe('a problem names', () => {
     ['ALLOW_PLAINTEXT', { ALLOW_PLAINTEXT: 'true' }],
     ...['x', '/a/../b', '/a b', '//a', '/a?x', '/a%2fb'].map((value): Bad => ['PUBLIC_BASE_PATH', { PUBLIC_BASE_PATH: value }]),
     ['REQUEST_BODY_MAX_BYTES', { REQUEST_BODY_MAX_BYTES: '8MiB' }],
+    ...['-1', '0.5', '1e3', '10/s', '1000001', 'off'].flatMap((value): Bad[] => [
+      ['RATE_LIMIT_PER_SECOND', { RATE_LIMIT_PER_SECOND: value }],
+      ['RATE_LIMIT_PER_SECOND', { RATE_LIMIT_PER_SECOND: value }, 'workerd'],
+    ]),
     ['UPSTREAM_TIMEOUT_SECONDS', { UPSTREAM_TIMEOUT_SECONDS: '0' }],
     ['UPSTREAM_MAX_CONCURRENCY', { UPSTREAM_MAX_CONCURRENCY: '124' }],
     ['LOG_LEVEL', { LOG_LEVEL: 'INFO' }],
@@ -184,7 +191,7 @@ describe('a problem names', () => {
     const names = [
       'DATABASE_URL', 'SLURMRESTD_URL', 'SLURM_JWT_HS256_KEY', 'SLURM_JWT_LIFESPAN_SECONDS', 'SLURM_DENIED_USERS', 'SLURM_API_VERSIONS', 'MUNGE_MODE', 'MUNGE_VERIFIER_URL',
       'MUNGE_REQUIRE_BINDING', 'REPLAY_GUARD', 'CLIENT_ADDRESS_FROM', 'TRUSTED_PROXIES', 'BEARER_USER_NAMES', 'ADMIN_SCOPES', 'HOST', 'PORT', 'ALLOW_PLAINTEXT', 'PUBLIC_BASE_PATH',
-      'REQUEST_BODY_MAX_BYTES', 'UPSTREAM_TIMEOUT_SECONDS', 'UPSTREAM_MAX_CONCURRENCY', 'LOG_LEVEL',
+      'REQUEST_BODY_MAX_BYTES', 'RATE_LIMIT_PER_SECOND', 'UPSTREAM_TIMEOUT_SECONDS', 'UPSTREAM_MAX_CONCURRENCY', 'LOG_LEVEL',
     ] // prettier-ignore
     for (const runtime of ['node', 'workerd'] as const) {
       const problems = problemsOf(Object.fromEntries(names.map((name) => [name, 'canary <4711>'])), runtime)

@@ -48,6 +48,7 @@ function setUp(
   const service = createVerifierService({
     end: createVerifierEnd({ keys: [KEY], clock: () => clock.now }),
     verifier: inner,
+    questionsPerSecond: 0,
     clock: () => clock.now,
     log: { write: (level, event, fields) => void lines.push({ level, event, ...fields }) },
   })

@@ -24,6 +24,7 @@ test('with nothing but the key, the defaults are the strict ones', () => {
     },
     keys: [new Uint8Array(32).fill(1)],
     listener: { host: '127.0.0.1', port: 8081, isLoopback: true, tls: null },
+    questionsPerSecond: 20_000,
     logLevel: 'info',
   })
 })
@@ -42,6 +43,7 @@ test('every problem is reported at once, by name, never by value', () => {
     MUNGE_VERIFIER_KEY: '5ecret',
     VERIFIER_HOST: '10.0.0.5',
     VERIFIER_PORT: '99999',
+    VERIFIER_RATE_LIMIT_PER_SECOND: '5ecret',
     TLS_CERT_FILE: '/5ecret',
     LOG_LEVEL: '5ecret',
   })
@@ -54,6 +56,7 @@ test('every problem is reported at once, by name, never by value', () => {
     'MUNGE_VERIFIER_KEY',
     'VERIFIER_HOST',
     'VERIFIER_PORT',
+    'VERIFIER_RATE_LIMIT_PER_SECOND',
     'TLS_KEY_FILE',
     'LOG_LEVEL',
   ]) {
@@ -69,6 +72,9 @@ test.each([
   ['a number with a unit', { MUNGE_MAX_TTL_SECONDS: '5s' }, 'MUNGE_MAX_TTL_SECONDS'],
   ['a negative number', { MUNGE_MIN_UID: '-1' }, 'MUNGE_MIN_UID'],
   ['a hexadecimal number', { MUNGE_MIN_UID: '0x400' }, 'MUNGE_MIN_UID'],
+  ['a negative rate', { VERIFIER_RATE_LIMIT_PER_SECOND: '-1' }, 'VERIFIER_RATE_LIMIT_PER_SECOND'],
+  ['a broken rate', { VERIFIER_RATE_LIMIT_PER_SECOND: '0.5' }, 'VERIFIER_RATE_LIMIT_PER_SECOND'],
+  ['a boundless rate', { VERIFIER_RATE_LIMIT_PER_SECOND: '1000001' }, 'VERIFIER_RATE_LIMIT_PER_SECOND'],
   ['no key', { MUNGE_VERIFIER_KEY: undefined }, 'MUNGE_VERIFIER_KEY'],
   ['a short key', { MUNGE_VERIFIER_KEY: Buffer.alloc(31).toString('base64') }, 'MUNGE_VERIFIER_KEY'],
   ['a good key beside a bad one', { MUNGE_VERIFIER_KEY: `${KEY},x` }, 'MUNGE_VERIFIER_KEY'],
@@ -99,6 +105,7 @@ test.each([
 test.each([
   [{ MUNGE_MAX_TTL_SECONDS: '1' }],
   [{ MUNGE_HOST_BINDING: 'off' }],
+  [{ VERIFIER_RATE_LIMIT_PER_SECOND: '0' }],
   [{ MUNGE_HOST_BINDING: 'map', MUNGE_HOST_MAP_FILE: '/etc/slurmgate/hosts.map' }],
   [{ VERIFIER_HOST: '::1', MUNGE_HOST_BINDING: 'off' }],
   [{ VERIFIER_HOST: '0.0.0.0', ALLOW_PLAINTEXT: 'yes' }],

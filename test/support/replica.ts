@@ -101,7 +101,7 @@ function buildVerifierServer(
     sha256: nodeSha256,
   })
   const end = createVerifierEnd({ keys, clock: Date.now, sha256: nodeSha256 })
-  const parts = { end, verifier, clock: Date.now, log }
+  const parts = { end, verifier, questionsPerSecond: 0, clock: Date.now, log }
   const answerer = createQuestionAnswerer(parts)
   const takeQuestions = createShortPost({
     path: '/verify',
@@ -109,5 +109,7 @@ function buildVerifierServer(
     answer: (body) => answerer.answer(body),
   })
   const listener = { host: ADDRESS, port, isLoopback: true, tls: null }
-  return createHttpServer(createVerifierService(parts, answerer), listener, null, takeQuestions)
+  return createHttpServer(createVerifierService(parts, answerer), listener, null, {
+    takeFirst: takeQuestions,
+  })
 }

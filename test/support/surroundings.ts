@@ -154,7 +154,8 @@ export async function startSurroundings(): Promise<Surroundings> {
   }
 }
 
-async function startVerifier(environment: Environment): Promise<{ program: Program; port: number }> {
+/** One that answers. */
+export async function startVerifier(environment: Environment): Promise<{ program: Program; port: number }> {
   const port = await findFreePort()
   const program = new Program(process.execPath, [CLI_PATH, 'verifier'], {
     environment: { ...environment, VERIFIER_PORT: String(port), LOG_LEVEL: 'debug' },
