@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { STOP_MILLISECONDS } from '../functions/verifier.ts'
 import { USAGE } from '../functions/cli/usage.ts'
 import { JOB_LIST_MAX } from '../src/limits.ts'
 import { parseVerifierSettings } from '../src/munge/verifier-settings.ts'
@@ -200,6 +201,24 @@ test('the host map in README.md is one that the verifier takes, and means what s
     `\`/${HOST_MAP_MIN_PREFIX_IPV4}\` or \`/${HOST_MAP_MIN_PREFIX_IPV6}\` at the widest`,
   )
   expect(readme).toContain(`${HOST_MAP_MAX_LINES.toLocaleString('en')} lines at most`)
+})
+
+test('the unit file of the verifier is packed, starts what is built, and fits the commands in README.md', () => {
+  const { files, bin } = JSON.parse(read('package.json')) as { files: string[]; bin: Record<string, string> }
+  expect(files).toContain('functions/systemd')
+  const unit = read('functions/systemd/slurmgate-verifier.service')
+  const readValue = (name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] ?? ''
+  expect(readValue('ExecStart')).toBe(`/usr/bin/node /opt/slurmgate/${bin['slurmgate'] ?? ''} verifier`)
+  expect(readme).toContain('the clone in `/opt/slurmgate`')
+  for (const path of [readValue('EnvironmentFile'), 'functions/systemd/slurmgate-verifier.service']) {
+    expect(section('service')).toContain(path)
+  }
+  expect(read('functions/systemd/slurmgate.sysusers.conf')).toMatch(
+    new RegExp(`^u ${readValue('User')} - `, 'm'),
+  )
+  expect(Number(readValue('TimeoutStopSec')) * 1000).toBeGreaterThan(STOP_MILLISECONDS)
+  const comment = `${STOP_MILLISECONDS / 1000} s at most`
+  expect(unit).toContain(comment)
 })
 
 test('every npm script that README.md names exists', () => {
