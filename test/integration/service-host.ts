@@ -19,6 +19,8 @@ const PROBE_FILE = '/opt/probe/probe.cjs'
 const QUESTION_FILE = '/opt/probe/question.json'
 const DROP_IN = `/run/systemd/system/${SERVICE}.d/probe.conf`
 const VERIFIER_URL = 'http://127.0.0.1:8081'
+/** `RestartSec=`, two starts and a slow machine. */
+const RECOVERY_MILLISECONDS = 15_000
 const REPOSITORY = join(import.meta.dirname, '../..')
 
 export interface ServiceHost {
@@ -117,11 +119,14 @@ function describeService(host: SystemdHost, programs: string): Omit<ServiceHost,
     show,
     verify,
     waitUntilItVerifies: () =>
-      waitUntil('the verifier verifies', async () =>
-        verify(ALICE_UID).then(
-          ({ user }) => user === 'alice',
-          () => false,
-        ),
+      waitUntil(
+        'the verifier verifies',
+        async () =>
+          verify(ALICE_UID).then(
+            ({ user }) => user === 'alice',
+            () => false,
+          ),
+        RECOVERY_MILLISECONDS,
       ),
     readJournal,
     withDropIn,

@@ -1,6 +1,6 @@
 /**
  * A host that a test boots: a real systemd as process 1 of a Debian root, in namespaces and a control group of its own. What
- * it writes is in memory, what it may do to the kernel is taken from it, and it ends with the test, however that ends.
+ * it writes is in memory, it cannot set the machine's clock, limits or modules, and it ends with the test, however that ends.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -23,13 +23,21 @@ const COMMAND_MILLISECONDS = 60_000
 /** A container's root is the kernel's root: these reach beyond every namespace. */
 const TAKEN_CAPABILITIES = '-sys_module,-sys_time,-sys_rawio'
 
-/** $1 the folder, $2 the control group's name: systemd needs one of version 2 that it sees as the topmost. */
-const GROUP_SCRIPT = `
+const NAMESPACES = ['--cgroup', '--pid', '--net', '--uts', '--ipc', '--mount']
+
+/**
+ * $1 the folder, $2 the control group's name, $3 the script that boots, then its parameters. systemd needs a control group of
+ * version 2 that it sees as the topmost: the one that this shell is in when it makes the namespace.
+ */
+const ENTER_SCRIPT = `
 set -eu
 mount -t tmpfs -o mode=755 slurmgate "$1"
 mkdir "$1/groups" "$1/changes" "$1/work" "$1/root"
 mount -t cgroup2 cgroup2 "$1/groups"
 mkdir "$1/groups/$2"
+echo $$ > "$1/groups/$2/cgroup.procs"
+folder=$1 script=$3; shift 3
+exec unshare ${NAMESPACES.join(' ')} --fork --kill-child=SIGKILL sh -c "$script" boot "$folder" "$@"
 `
 
 /**
@@ -73,8 +81,6 @@ exec env -i container=slurmgate PATH=${PATH} setpriv --bounding-set=${TAKEN_CAPA
   /usr/lib/systemd/systemd --unit=basic.target --show-status=0
 `
 
-const NAMESPACES = ['--cgroup', '--pid', '--net', '--uts', '--ipc', '--mount']
-
 /** @returns null where such a host can be booted, else why not, in words. */
 export function findSystemdObstacle(): string | null {
   if (process.getuid?.() !== 0) return 'a systemd of its own needs root'
@@ -112,15 +118,7 @@ export class SystemdHost {
     if (!existsSync(join(root, 'usr/lib/systemd/systemd'))) throw new Error(`no systemd in ${root}`)
     const directory = mkdtempSync(join(tmpdir(), 'slurmgate-host-'))
     const group = `slurmgate-host-${String(process.pid)}-${String(Date.now())}`
-    const pairs = views.flatMap(({ source, target }) => [source, target])
-    const enter = `${GROUP_SCRIPT}
-echo $$ > "$1/groups/$2/cgroup.procs"
-folder=$1 script=$3; shift 3
-exec unshare ${NAMESPACES.join(' ')} --fork --kill-child=SIGKILL sh -c "$script" boot "$folder" "$@"`
-    const [command = '', ...parameters] = dieWithParent([
-      ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c', enter, 'enter'],
-      ...[directory, group, BOOT_SCRIPT, root, ...pairs],
-    ])
+    const [command = '', ...parameters] = buildBootCommand(directory, group, root, views)
     const program = new Program(command, parameters, { environment: { PATH } })
     const readPid = (): number => Number(/^process (\d+)$/m.exec(program.stdout)?.[1] ?? 0)
     const findFailure = (): void => {
@@ -187,6 +185,19 @@ exec unshare ${NAMESPACES.join(' ')} --fork --kill-child=SIGKILL sh -c "$script"
     rmSync(this.#directory, { recursive: true, force: true })
     removeGroup(this.#group)
   }
+}
+
+function buildBootCommand(
+  directory: string,
+  group: string,
+  root: string,
+  views: readonly View[],
+): readonly string[] {
+  const pairs = views.flatMap(({ source, target }) => [source, target])
+  return dieWithParent([
+    ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c', ENTER_SCRIPT, 'enter'],
+    ...[directory, group, BOOT_SCRIPT, root, ...pairs],
+  ])
 }
 
 /** The kernel keeps a control group that is empty; its last process may take a moment to be gone. */
