@@ -19,8 +19,8 @@ import { createShortPost } from './node/short-post.ts'
 import { findStopSignal } from './node/stop-signal.ts'
 
 const EXIT_CONFIGURATION = 2
-/** Longer than one call of munged (2.5 s) and two of getent (5 s each). */
-const STOP_MILLISECONDS = 13_000
+/** Longer than one call of munged (2.5 s) and two of getent (5 s each); shorter than TimeoutStopSec= of the unit file. */
+export const STOP_MILLISECONDS = 13_000
 
 /**
  * Serves until SIGTERM or SIGINT. Bad settings are printed all at once, by name, and set exit code 2.

@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { STOP_MILLISECONDS } from '../functions/verifier.ts'
 import { USAGE } from '../functions/cli/usage.ts'
 import { GATEWAY_SERVER_LIMITS, VERIFIER_SERVER_LIMITS } from '../functions/node/server-limits.ts'
 import {
@@ -227,6 +228,24 @@ test('the bounds in SECURITY.md are those of the code', () => {
     `more than ${count(RATED_CALLERS_MAX)} callers within ${2 * RATE_BURST_SECONDS} s`,
   ])
     expect(text).toContain(words)
+})
+
+test('the unit file of the verifier is packed, starts what is built, and fits the commands in README.md', () => {
+  const { files, bin } = JSON.parse(read('package.json')) as { files: string[]; bin: Record<string, string> }
+  expect(files).toContain('functions/systemd')
+  const unit = read('functions/systemd/slurmgate-verifier.service')
+  const readValue = (name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] ?? ''
+  expect(readValue('ExecStart')).toBe(`/usr/bin/node /opt/slurmgate/${bin['slurmgate'] ?? ''} verifier`)
+  expect(readme).toContain('the clone in `/opt/slurmgate`')
+  for (const path of [readValue('EnvironmentFile'), 'functions/systemd/slurmgate-verifier.service']) {
+    expect(section('service')).toContain(path)
+  }
+  expect(read('functions/systemd/slurmgate.sysusers.conf')).toMatch(
+    new RegExp(`^u ${readValue('User')} - `, 'm'),
+  )
+  expect(Number(readValue('TimeoutStopSec')) * 1000).toBeGreaterThan(STOP_MILLISECONDS)
+  const comment = `${STOP_MILLISECONDS / 1000} s at most`
+  expect(unit).toContain(comment)
 })
 
 test('every npm script that README.md names exists', () => {

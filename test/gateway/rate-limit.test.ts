@@ -105,18 +105,23 @@ describe('the buckets', () => {
     expect(findBucket('late', NOW + 4000)).not.toBe(shared)
   })
 
-  it('room that moves between the generations is not counted twice', () => {
+  it('those that are not forgotten yet take room, each once', () => {
     const findBucket = createBuckets(10)
-    const own = Array.from({ length: 10 }, (_, index) => findBucket(`early ${index}`, NOW))
-    for (const [index, bucket] of own.entries()) expect(findBucket(`early ${index}`, NOW + 2500)).toBe(bucket)
+    const name = (count: number, prefix: string) =>
+      Array.from({ length: count }, (_, index) => `${prefix} ${index}`)
+    for (const early of name(10, 'early')) findBucket(early, NOW)
     const shared = findBucket('late', NOW + 2500)
     expect(findBucket('later', NOW + 2500)).toBe(shared)
-    for (const [index, bucket] of own.entries()) expect(findBucket(`early ${index}`, NOW + 4400)).toBe(bucket)
+    for (const early of name(6, 'early')) expect(findBucket(early, NOW + 2500)).not.toBe(shared)
+    for (const early of name(6, 'early')) expect(findBucket(early, NOW + 4600)).not.toBe(shared)
+    const newcomers = name(5, 'newcomer').map((newcomer) => findBucket(newcomer, NOW + 4600))
+    expect(newcomers.map((bucket) => bucket === shared)).toEqual([false, false, false, false, true])
   })
 
   it('a clock that is set back or far ahead makes nobody a fresh one early', () => {
     const findBucket = createBuckets(10)
     const bucket = findBucket('caller', NOW)
+    for (let step = 1; step < 5; step++) findBucket('somebody', NOW - step * 900_000)
     expect(findBucket('caller', NOW - 3_600_000)).toBe(bucket)
     expect(findBucket('caller', NOW - 3_600_000 + 1999)).toBe(bucket)
     expect(findBucket('caller', NOW + 3_600_000)).not.toBe(bucket)
