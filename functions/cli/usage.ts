@@ -18,6 +18,8 @@ usage:
   slurmgate munge-header METHOD TARGET [--body FILE|-]
                                        the Authorization line of one request, for curl -H @-; good for that request only
   slurmgate db migrate [--json]        create or update the token store's schema
+  slurmgate db grants [--prefix NAME] [--apply] [--json]
+                                       SQL for the roles of gateway, issuer and migrator; --apply runs it
   slurmgate doctor [--json]            ask every dependency, one line each
   slurmgate --help | --version
 
