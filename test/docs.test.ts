@@ -21,6 +21,14 @@ import { parseHostMap } from '../src/munge/host-map.ts'
 import { OUTAGES } from '../src/outages.ts'
 import { REFUSALS } from '../src/refusal.ts'
 import { parseGatewaySettings, type GatewaySettings, type RuntimeName } from '../src/settings.ts'
+import {
+  DEFAULT_ROLE_PREFIX,
+  GATEWAY_RIGHTS,
+  ISSUER_RIGHTS,
+  nameRoles,
+  type TableRight,
+  TABLES,
+} from '../src/tokens/database-roles.ts'
 import { SERVICE_USER_WARNING_CODES } from '../src/tokens/service-user.ts'
 
 const readme = read('README.md')
@@ -196,6 +204,26 @@ test('the commands in README.md are those of slurmgate --help, with their exit c
   const block = `${commands.replaceAll(/^ {2}/gm, '')}\n${exitCodes}`
   expect(section('cli')).toBe(`\`\`\`\n${block}\n\`\`\``)
 })
+
+test('the table of database rights is the one that db grants gives', () => {
+  const roles = nameRoles(DEFAULT_ROLE_PREFIX)
+  const inCode = [
+    ...listTableRights(roles?.gateway, GATEWAY_RIGHTS),
+    ...listTableRights(roles?.issuer, ISSUER_RIGHTS),
+  ]
+  const rows = readTable('rights')
+  expect(rows.slice(0, -1)).toEqual(inCode)
+  expect(readNames(rows.at(-1)?.[0])).toEqual([roles?.migrator])
+})
+
+function listTableRights(role: string | undefined, rights: readonly TableRight[]): readonly string[][] {
+  return TABLES.flatMap((table) => {
+    const texts = rights
+      .filter((right) => right.table === table)
+      .map(({ privilege, columns }) => privilege + (columns === null ? '' : ` (${columns.join(', ')})`))
+    return texts.length === 0 ? [] : [[`\`${String(role)}\``, `\`${table}\``, texts.join(', ')]]
+  })
+}
 
 test('the time in which the user of a new token is looked up is the one in README.md', () => {
   expect(readme).toContain(`could not be looked up within ${LOOK_UP_MILLISECONDS / 1000} s`)

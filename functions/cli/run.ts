@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { Outage } from '../../src/refusal.ts'
 import { describeDatabaseError } from '../../src/tokens/database-error.ts'
 import { type Command, type CommandContext, CommandFailure, type ExitCode, UsageError } from './command.ts'
+import { grantRights } from './db-grants.ts'
 import { migrateDatabase } from './db.ts'
 import { makeSignerKey, printSignerKey } from './signer-key.ts'
 import { list, revoke, show } from './token.ts'
@@ -22,6 +23,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['token revoke', revoke],
   ['token rotate', rotate],
   ['db migrate', migrateDatabase],
+  ['db grants', grantRights],
   ['signer-key new', makeSignerKey],
   ['signer-key public', printSignerKey],
 ])

@@ -20,6 +20,8 @@ usage:
   slurmgate signer-key new FILE        a private key for the signer into FILE; prints the gateway's public half
   slurmgate signer-key public FILE     prints that half again
   slurmgate db migrate [--json]        create or update the token store's schema
+  slurmgate db grants [--prefix NAME] [--apply] [--json]
+                                       SQL for the roles of gateway, issuer and migrator; --apply runs it
   slurmgate doctor [--json]            ask every dependency, one line each
   slurmgate --help | --version
 

@@ -10,8 +10,8 @@ import { buildSchemaMisfit, describeDatabaseError } from './database-error.ts'
 import type { Database, Drizzle } from './database.ts'
 import { apiTokens, REQUIRED_MIGRATION } from './schema.ts'
 
-/** The columns a decision on a request needs. */
-const COLUMNS = {
+/** The columns a decision on a request needs: what the gateway's database role may read. */
+export const RECORD_COLUMNS = {
   id: apiTokens.id,
   name: apiTokens.name,
   slurmUser: apiTokens.slurmUser,
@@ -69,7 +69,7 @@ export async function requireSchema(db: Database): Promise<void> {
 
 function prepareProbe(drizzle: Drizzle) {
   return drizzle
-    .select(COLUMNS)
+    .select(RECORD_COLUMNS)
     .from(apiTokens)
     .where(eq(apiTokens.digest, sql.placeholder('digest')))
     .limit(1)

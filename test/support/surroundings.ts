@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FakeSlurmrestd } from './fake-slurmrestd.ts'
 import { findFreePort } from './free-port.ts'
+import { createLogin } from './login-role.ts'
 import { MungeDaemon, buildMungeKey } from './munge-daemon.ts'
 import { startTestPostgres } from './postgres.ts'
 import { Program, waitUntil, type ProgramOptions } from './program.ts'
@@ -91,6 +92,11 @@ export async function startSurroundings(): Promise<Surroundings> {
     return program.stdout
   }
   await runCli(['db', 'migrate'])
+  await runCli(['db', 'grants', '--apply'])
+  // From here on every process has its own role of the database and no other right.
+  const gatewayLogin = await createLogin(databaseUrl, { memberOf: ['slurmgate_gateway'] })
+  const issuerLogin = await createLogin(databaseUrl, { memberOf: ['slurmgate_issuer'] })
+  cliEnvironment.DATABASE_URL = issuerLogin.url
 
   const verifierSettings = { MUNGE_SOCKET: munge.socketPath, MUNGE_VERIFIER_KEY: verifierKey }
   const hostMapFile = join(directory, 'hosts.map')
@@ -104,13 +110,13 @@ export async function startSurroundings(): Promise<Surroundings> {
     verifier: await Relay.start({ host: '127.0.0.1', port: verifier.port }),
     upstream: await Relay.start({ host: '127.0.0.1', port: upstream.port }),
   }
-  const relayedDatabase = new URL(databaseUrl)
+  const relayedDatabase = new URL(gatewayLogin.url)
   relayedDatabase.hostname = '127.0.0.1'
   relayedDatabase.port = String(relays.database.port)
 
   const slurmKeyText = Buffer.from(slurmKey).toString('base64')
   const secrets = new Set([slurmKeyText, verifierKey, Buffer.from(mungeKey).toString('base64')])
-  if (database.password !== '') secrets.add(database.password)
+  for (const url of [databaseUrl, gatewayLogin.url, issuerLogin.url]) secrets.add(new URL(url).password)
   return {
     users,
     slurmKey,

@@ -90,7 +90,9 @@ it('has a line for each dependency in doctor, and fails when one of them does', 
   const environment = { SLURMRESTD_URL, SLURM_JWT_HS256_KEY: SLURM_KEY, MUNGE_MODE: 'off' }
   const { exitCode, stdout } = await run(['doctor'], { environment })
   expect(exitCode).toBe(1)
-  expect(stdout).toMatch(/^ok +token store .*\nok +clock .*\nFAILED +slurmrestd .*\noff +munge .*\n$/)
+  expect(stdout).toMatch(
+    /^ok +token store .*\nwarn +database role .*\nok +clock .*\nFAILED +slurmrestd .*\noff +munge .*\n$/,
+  )
 })
 
 it('ends with 1 where the answer is no', async () => {

@@ -172,6 +172,7 @@ describe('DATABASE_URL', () => {
       ['token', 'revoke', 'tok_aaaaaaaaaaaaaaaa'],
       ['token', 'rotate', 'tok_aaaaaaaaaaaaaaaa'],
       ['db', 'migrate'],
+      ['db', 'grants', '--apply'],
     ]) {
       const { exitCode, stdout, stderr } = await run(parameters, { environment: { DATABASE_URL: url } })
       expect([exitCode, stdout]).toEqual([2, ''])
@@ -214,6 +215,7 @@ describe('doctor', () => {
     const { exitCode, stdout } = await run(['doctor'], { environment })
     expect(stdout.split('\n').map((line) => line.split(/ {2,}/).slice(0, 2))).toEqual([
       ['ok', 'token store'],
+      ['warn', 'database role'],
       ['ok', 'clock'],
       ['FAILED', 'slurmrestd'],
       ['off', 'munge'],
