@@ -59,7 +59,8 @@ export interface Surroundings {
   stop(): Promise<void>
 }
 
-export async function startSurroundings(): Promise<Surroundings> {
+/** @param signer who signs Slurm tokens: with `verifier` no gateway has Slurm's key. */
+export async function startSurroundings(signer: 'gateway' | 'verifier' = 'gateway'): Promise<Surroundings> {
   const users = requireTestUsers()
   const directory = mkdtempSync(join(tmpdir(), 'slurmgate-test-'))
   chmodSync(directory, 0o755)
@@ -98,7 +99,22 @@ export async function startSurroundings(): Promise<Surroundings> {
   const issuerLogin = await createLogin(databaseUrl, { memberOf: ['slurmgate_issuer'] })
   cliEnvironment.DATABASE_URL = issuerLogin.url
 
-  const verifierSettings = { MUNGE_SOCKET: munge.socketPath, MUNGE_VERIFIER_KEY: verifierKey }
+  const databaseRelay = await Relay.start({ host: database.hostname, port: Number(database.port) })
+  const relayedDatabase = new URL(gatewayLogin.url)
+  relayedDatabase.hostname = '127.0.0.1'
+  relayedDatabase.port = String(databaseRelay.port)
+  const slurmKeyText = Buffer.from(slurmKey).toString('base64')
+  const signing = await buildSigning(signer, {
+    directory,
+    slurmKey: slurmKeyText,
+    databaseUrl: relayedDatabase.href,
+    runCli,
+  })
+  const verifierSettings = {
+    MUNGE_SOCKET: munge.socketPath,
+    MUNGE_VERIFIER_KEY: verifierKey,
+    ...signing.verifier,
+  }
   const hostMapFile = join(directory, 'hosts.map')
   writeFileSync(hostMapFile, HOST_MAP, { mode: 0o644 })
   const [verifier, mapVerifier] = await Promise.all([
@@ -106,15 +122,11 @@ export async function startSurroundings(): Promise<Surroundings> {
     startVerifier({ ...verifierSettings, MUNGE_HOST_BINDING: 'map', MUNGE_HOST_MAP_FILE: hostMapFile }),
   ])
   const relays = {
-    database: await Relay.start({ host: database.hostname, port: Number(database.port) }),
+    database: databaseRelay,
     verifier: await Relay.start({ host: '127.0.0.1', port: verifier.port }),
     upstream: await Relay.start({ host: '127.0.0.1', port: upstream.port }),
   }
-  const relayedDatabase = new URL(gatewayLogin.url)
-  relayedDatabase.hostname = '127.0.0.1'
-  relayedDatabase.port = String(relays.database.port)
 
-  const slurmKeyText = Buffer.from(slurmKey).toString('base64')
   const secrets = new Set([slurmKeyText, verifierKey, Buffer.from(mungeKey).toString('base64')])
   for (const url of [databaseUrl, gatewayLogin.url, issuerLogin.url]) secrets.add(new URL(url).password)
   return {
@@ -132,7 +144,7 @@ export async function startSurroundings(): Promise<Surroundings> {
     gatewayEnvironment: {
       DATABASE_URL: relayedDatabase.href,
       SLURMRESTD_URL: `http://127.0.0.1:${String(relays.upstream.port)}`,
-      SLURM_JWT_HS256_KEY: slurmKeyText,
+      ...signing.gateway,
       MUNGE_MODE: 'remote',
       MUNGE_VERIFIER_URL: `http://127.0.0.1:${String(relays.verifier.port)}`,
       MUNGE_VERIFIER_KEY: verifierKey,
@@ -157,6 +169,35 @@ export async function startSurroundings(): Promise<Surroundings> {
       await postgres.stop()
       rmSync(directory, { recursive: true, force: true })
     },
+  }
+}
+
+/** What verifier and gateway are told of who signs. */
+async function buildSigning(
+  signer: 'gateway' | 'verifier',
+  parts: {
+    readonly directory: string
+    readonly slurmKey: string
+    readonly databaseUrl: string
+    readonly runCli: Surroundings['runCli']
+  },
+): Promise<{ readonly verifier: Environment; readonly gateway: Environment }> {
+  if (signer === 'gateway') {
+    return {
+      verifier: {},
+      gateway: { SLURM_JWT_HS256_KEY: parts.slurmKey, SLURM_KEY_AT_EDGE: 'accept-cluster-root' },
+    }
+  }
+  const keyFile = join(parts.directory, 'signer.jwk')
+  const publicKey = await parts.runCli(['signer-key', 'new', keyFile])
+  return {
+    verifier: {
+      VERIFIER_SIGNS: 'yes',
+      DATABASE_URL: parts.databaseUrl,
+      SLURM_JWT_HS256_KEY: parts.slurmKey,
+      SIGNER_PRIVATE_KEY_FILE: keyFile,
+    },
+    gateway: { SLURM_TOKEN_SIGNER: 'verifier', SIGNER_PUBLIC_KEY: publicKey.trim() },
   }
 }
 
