@@ -9,13 +9,16 @@ import { openDatabase } from '../../src/tokens/database.ts'
 import { createPostgresReplayGuard } from '../../src/tokens/replay-guard.ts'
 import { createTokenStore } from '../../src/tokens/token-store.ts'
 
+/** A gateway waits 5 s for its answer: what Postgres did not do has to be said before that. */
+const DATABASE_LIMITS = { connectTimeoutSeconds: 3, statementTimeoutSeconds: 3, deadlineSeconds: 3.5 }
+
 /** Connects to nothing yet: a Postgres that is not there is an outage of each call. */
 export function openSigner(
   settings: SignerSettings,
   parts: { deniedUsers: ReadonlySet<string>; now: Clock; log: Log },
 ): { readonly signer: Signer; close(): Promise<void> } {
   const { deniedUsers, now, log } = parts
-  const { db, close } = openDatabase(settings.databaseUrl)
+  const { db, close } = openDatabase(settings.databaseUrl, DATABASE_LIMITS)
   const signer = createSigner({
     ...settings,
     ...parts,

@@ -35,6 +35,8 @@ export const CLI_PATH = join(import.meta.dirname, '../../dist/cli.js')
 export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface Surroundings {
+  /** Who signs Slurm tokens. */
+  readonly signer: 'gateway' | 'verifier'
   readonly users: TestUsers
   readonly slurmKey: Uint8Array
   readonly upstream: FakeSlurmrestd
@@ -45,6 +47,8 @@ export interface Surroundings {
   /** Another cluster: another key, the same address. */
   readonly otherClusterMunge: MungeDaemon
   readonly relays: { readonly database: Relay; readonly verifier: Relay; readonly upstream: Relay }
+  /** What every verifier is configured with, but for its port. */
+  readonly verifierEnvironment: Environment
   /** A second verifier, of the same munged and key, with host binding by `HOST_MAP`. */
   readonly mapVerifierUrl: string
   /** What a gateway is configured with, but for the runtime's own and how it learns addresses. */
@@ -130,6 +134,7 @@ export async function startSurroundings(signer: 'gateway' | 'verifier' = 'gatewa
   const secrets = new Set([slurmKeyText, verifierKey, Buffer.from(mungeKey).toString('base64')])
   for (const url of [databaseUrl, gatewayLogin.url, issuerLogin.url]) secrets.add(new URL(url).password)
   return {
+    signer,
     users,
     slurmKey,
     upstream,
@@ -137,6 +142,7 @@ export async function startSurroundings(signer: 'gateway' | 'verifier' = 'gatewa
     otherHostMunge,
     otherClusterMunge,
     relays,
+    verifierEnvironment: verifierSettings,
     mapVerifierUrl: `http://127.0.0.1:${String(mapVerifier.port)}`,
     secrets,
     errorAnswers: [],
