@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { Outage } from '../../src/refusal.ts'
 import { describeDatabaseError } from '../../src/tokens/database-error.ts'
 import { type Command, type CommandContext, CommandFailure, type ExitCode, UsageError } from './command.ts'
+import { sealDatabase } from './db-seal.ts'
 import { migrateDatabase } from './db.ts'
 import { list, revoke, show } from './token.ts'
 import { issue } from './token-issue.ts'
@@ -21,6 +22,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['token revoke', revoke],
   ['token rotate', rotate],
   ['db migrate', migrateDatabase],
+  ['db seal', sealDatabase],
 ])
 
 /** Brings in the gateway's settings and adapters, so it is loaded only when asked for. */

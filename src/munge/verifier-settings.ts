@@ -41,7 +41,7 @@ export const DENIED_USERS = ['root', 'slurm', 'slurmrest', 'munge', 'nobody']
 
 const MAX_TTL_SECONDS = 5
 /** The largest uid; the number above it means "any" to munged and "none" to the kernel. */
-const UID_MAX = 0xfffffffe
+export const UID_MAX = 0xfffffffe
 /** Linux: 108 bytes with the final NUL, unix(7). */
 const SOCKET_PATH_MAX_LENGTH = 107
 
