@@ -17,7 +17,11 @@ export function readSealRules(
 ): SealRules | null {
   const notBefore = readNotBefore(source.env, problems)
   const path = readText(source.env, 'TOKEN_KEY_FILE')
-  if (path === null) return null
+  if (path === null) {
+    if (notBefore !== null)
+      problems.push('TOKENS_NOT_BEFORE is read only with TOKEN_KEY_FILE: set both, or neither')
+    return null
+  }
   const bytes = source.readKeyFile(path)
   const keys = typeof bytes === 'string' ? bytes : parseRowKeys(bytes)
   if (typeof keys !== 'string') return { keys, notBefore }

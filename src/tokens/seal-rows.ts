@@ -95,11 +95,13 @@ async function sealPortion(db: Database, after: string, ports: KeyedPorts): Prom
   return await db.query((drizzle) =>
     drizzle.transaction(async (transaction) => {
       const rows = await selectAfter(transaction, after).for('update')
-      const outcomes: RowOutcome[] = []
-      for (const token of rows) {
-        outcomes.push({ token, outcome: await sealLockedRow(transaction, token, false, ports) })
-      }
-      return outcomes
+      // Together, so that a portion takes few round trips to a database that is far away.
+      return await Promise.all(
+        rows.map(async (token) => ({
+          token,
+          outcome: await sealLockedRow(transaction, token, false, ports),
+        })),
+      )
     }),
   )
 }

@@ -136,6 +136,9 @@ describe('keys', () => {
     const problems: string[] = []
     expect(readSealRules({ env: {}, readKeyFile: () => 'unread' }, problems)).toBeNull()
     expect(problems).toEqual([])
+    const alone = { TOKENS_NOT_BEFORE: '2030-01-31T12:00:00Z' }
+    expect(readSealRules({ env: alone, readKeyFile: () => 'unread' }, problems)).toBeNull()
+    expect(problems.splice(0)).toEqual([expect.stringContaining('read only with TOKEN_KEY_FILE')])
     const env = { TOKEN_KEY_FILE: '/secret/path' }
     expect(readSealRules({ env, readKeyFile: () => 'cannot be read (ENOENT)' }, problems)).toBeNull()
     expect(problems).toEqual(['TOKEN_KEY_FILE cannot be read (ENOENT)'])
