@@ -50,7 +50,7 @@ const MAX_TTL_SECONDS = 5
 /** Several times what one verifier answers on a fast core: a bound on what goes wrong, not on what is normal. */
 const QUESTIONS_PER_SECOND = 20_000
 /** The largest uid; the number above it means "any" to munged and "none" to the kernel. */
-const UID_MAX = 0xfffffffe
+export const UID_MAX = 0xfffffffe
 /** Linux: 108 bytes with the final NUL, unix(7). */
 const SOCKET_PATH_MAX_LENGTH = 107
 

@@ -4,7 +4,7 @@
  */
 
 import { sql } from 'drizzle-orm'
-import { check, customType, index, integer, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+import { bigint, check, customType, index, integer, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 
 const bytea = customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => 'bytea' })
 
@@ -29,6 +29,11 @@ export const apiTokens = pgTable(
     policyVersion: integer('policy_version').notNull().default(1),
     /** Id of the token that a rotation issued in its place; null: none. */
     replacedBy: text('replaced_by'),
+    /** The Slurm user's uid when the token was issued; null: nobody knew it. */
+    uid: bigint('uid', { mode: 'number' }),
+    /** HMAC over what the row says (`row-seal.ts`); null: not sealed. */
+    seal: bytea('seal'),
+    sealedAt: timestamp('sealed_at', { withTimezone: true }),
   },
   (table) => [
     check('api_tokens_id_form', sql`${table.id} ~ '^tok_[a-z2-7]{16}$'`),
@@ -58,6 +63,10 @@ export const apiTokens = pgTable(
       'api_tokens_replaced_by_form',
       sql`${table.replacedBy} is null or (${table.replacedBy} ~ '^tok_[a-z2-7]{16}$' and ${table.replacedBy} <> ${table.id})`,
     ),
+    // The number above is no uid: it means "any" to munged and "none" to the kernel.
+    check('api_tokens_uid_range', sql`${table.uid} is null or ${table.uid} between 0 and 4294967294`),
+    check('api_tokens_seal_length', sql`${table.seal} is null or octet_length(${table.seal}) = 32`),
+    check('api_tokens_seal_dated', sql`(${table.seal} is null) = (${table.sealedAt} is null)`),
   ],
 )
 
@@ -75,4 +84,4 @@ export const mungeReplays = pgTable(
 )
 
 /** The newest migration this code needs. A test holds it to `migrations/meta/_journal.json`. */
-export const REQUIRED_MIGRATION = { tag: '0001_token_rotation', when: 1_795_535_809_243 } as const
+export const REQUIRED_MIGRATION = { tag: '0002_row_seal', when: 1_795_547_733_825 } as const

@@ -11,7 +11,18 @@ import { createDatabase, stopOwnPostgres } from '../support/postgres.ts'
 import { Program, type ProgramOptions } from '../support/program.ts'
 import { CLI_PATH } from '../support/surroundings.ts'
 
-const NEW = ['--name', 'nightly', '--user', 'alice', '--account', 'phys', '--scope', 'slurm:jobs:manage']
+const NEW = [
+  '--name',
+  'nightly',
+  '--user',
+  'alice',
+  '--uid',
+  '6001',
+  '--account',
+  'phys',
+  '--scope',
+  'slurm:jobs:manage',
+]
 const SLURM_KEY = randomBytes(32).toString('base64')
 
 /** None of these may be printed, but for a new token by the command that made it. */
