@@ -42,7 +42,7 @@ export async function runVerifier(env: Environment): Promise<void> {
   const signing =
     settings.signer === null
       ? null
-      : openSigner(settings.signer, { deniedUsers: settings.policy.deniedUsers, now: Date.now, log })
+      : openSigner(settings.signer, { policy: settings.policy, now: Date.now, log })
   const parts = {
     end: createVerifierEnd({ keys: settings.keys, clock: Date.now, sha256: nodeSha256 }),
     verifier: createLocalVerifier({ policy: settings.policy, hostMap, clock: Date.now, log }),

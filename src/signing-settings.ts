@@ -7,11 +7,11 @@ import { readChoice, readInteger, readText, type Environment } from './environme
 import type { ReadKeyFile } from './slurm-key-settings.ts'
 import { readSlurmKey, SLURM_KEY_NAMES } from './slurm-key-settings.ts'
 import { isUsableKey, type SlurmKey } from './slurm-token.ts'
-import { isUsableSealKey, parseSealing, type Sealing } from './signer/seal-key.ts'
+import { isUsableEncryptionKey, parseEncryptionKey, type EncryptionKey } from './signer/encryption-key.ts'
 
 export type Signing =
   | { readonly signer: 'gateway'; readonly key: SlurmKey; readonly lifespanSeconds: number }
-  | { readonly signer: 'verifier'; readonly sealing: Sealing }
+  | { readonly signer: 'verifier'; readonly encryptionKey: EncryptionKey }
 
 /** What has to be said for Slurm's key at the edge, where a leaked secret is the whole cluster. */
 const KEY_AT_EDGE = 'accept-cluster-root'
@@ -43,9 +43,10 @@ function readRemoteSigning(env: Environment, problems: string[]): Signing | null
       problems.push(`${name} belongs to the signer (SLURM_TOKEN_SIGNER=verifier): set it there`)
   }
   const text = readText(env, 'SIGNER_PUBLIC_KEY')
-  const sealing = text === null ? 'is required with SLURM_TOKEN_SIGNER=verifier' : parseSealing(text)
-  if (typeof sealing !== 'string') return { signer: 'verifier', sealing }
-  problems.push(`SIGNER_PUBLIC_KEY ${sealing}`)
+  const encryptionKey =
+    text === null ? 'is required with SLURM_TOKEN_SIGNER=verifier' : parseEncryptionKey(text)
+  if (typeof encryptionKey !== 'string') return { signer: 'verifier', encryptionKey }
+  problems.push(`SIGNER_PUBLIC_KEY ${encryptionKey}`)
   return null
 }
 
@@ -60,7 +61,9 @@ function requireConsent(env: Environment, problems: string[]): void {
 /** A key may look whole and not be one. @returns problems, by name. */
 export async function findSigningProblems(signing: Signing): Promise<readonly string[]> {
   if (signing.signer === 'verifier') {
-    return (await isUsableSealKey(signing.sealing)) ? [] : ['SIGNER_PUBLIC_KEY is not a usable key']
+    return (await isUsableEncryptionKey(signing.encryptionKey))
+      ? []
+      : ['SIGNER_PUBLIC_KEY is not a usable key']
   }
   return (await isUsableKey(signing.key))
     ? []

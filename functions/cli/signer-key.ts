@@ -1,11 +1,11 @@
 /**
- * `slurmgate signer-key`: the key pair that API tokens are sealed with on their way to the signer. The private half goes
+ * `slurmgate signer-key`: the key pair that API tokens are encrypted with on their way to the signer. The private half goes
  * into a file and is never printed; the public half is for the gateway.
  */
 
 import { writeFileSync } from 'node:fs'
 import type { JWK } from 'jose'
-import { makeSealKey, parseOpenings, takePublicHalf } from '../../src/signer/seal-key.ts'
+import { makeEncryptionKey, parseDecryptionKeys, takePublicHalf } from '../../src/signer/encryption-key.ts'
 import { readKeyFile } from '../node/key-file.ts'
 import { type Command, CommandFailure, parseOptions } from './command.ts'
 
@@ -15,7 +15,7 @@ const OWNER_ONLY = 0o600
 export const makeSignerKey: Command = async (args, context) => {
   const { positionals } = parseOptions(args, {}, 1)
   const [file = ''] = positionals
-  const key = await makeSealKey()
+  const key = await makeEncryptionKey()
   try {
     writeFileSync(file, `${JSON.stringify(key)}\n`, { mode: OWNER_ONLY, flag: 'wx' })
   } catch (cause) {
@@ -34,9 +34,10 @@ export const printSignerKey: Command = (args, context) => {
   const { positionals } = parseOptions(args, {}, 1)
   const [file = ''] = positionals
   const bytes = readKeyFile(file)
-  const openings = typeof bytes === 'string' ? bytes : parseOpenings(new TextDecoder().decode(bytes))
-  if (typeof openings === 'string') throw new CommandFailure(`${file} ${openings}`)
-  const [first] = openings
+  const decryptionKeys =
+    typeof bytes === 'string' ? bytes : parseDecryptionKeys(new TextDecoder().decode(bytes))
+  if (typeof decryptionKeys === 'string') throw new CommandFailure(`${file} ${decryptionKeys}`)
+  const [first] = decryptionKeys
   if (first === undefined) throw new CommandFailure(`${file} has no key`)
   printPublicHalf(first.jwk, context)
   return Promise.resolve(0)

@@ -52,12 +52,12 @@ export function createQuestionAnswerer(parts: QuestionAnswererParts): QuestionAn
   async function judge(body: string): Promise<QuestionAnswer> {
     const question = parseQuestion(body)
     if (question === null) return UNAUTHORIZED
-    const request = await end.openRequest(question.request, question.credential, question.sealed)
+    const request = await end.openRequest(question.request, question.credential, question.encrypted)
     if (request.kind === 'disbelieved') {
       logDisbelief({ reason: request.reason })
       return UNAUTHORIZED
     }
-    if (question.credential === null && question.sealed === null) {
+    if (question.credential === null && question.encrypted === null) {
       return { status: 200, text: await end.signAnswer(request, await findReadiness()) }
     }
     if (!takeRoom()) {
@@ -99,11 +99,11 @@ function createRoom({
 
 async function decide(
   { verifier, signer }: QuestionAnswererParts,
-  { credential, sealed }: Question,
+  { credential, encrypted }: Question,
   { client, nonce, wantsSlurmToken }: GenuineRequest,
 ): Promise<Verdict> {
   if (credential === null || client === null) {
-    const signed = await requireSigner(signer).signForToken(sealed ?? '', nonce)
+    const signed = await requireSigner(signer).signForToken(encrypted ?? '', nonce)
     return isRefusal(signed) ? { kind: 'refusal', refusal: signed } : { kind: 'signed', signed }
   }
   // Asked for in vain, the credential is not used up.
@@ -155,10 +155,10 @@ function buildOutage(error: unknown): Verdict {
 interface Question {
   readonly request: string
   readonly credential: string | null
-  readonly sealed: string | null
+  readonly encrypted: string | null
 }
 
-/** @returns null unless the body is JSON with a text `request` and at most one of `credential` and `sealed`. */
+/** @returns null unless the body is JSON with a text `request` and at most one of `credential` and `encrypted`. */
 function parseQuestion(text: string): Question | null {
   let body: unknown
   try {
@@ -167,9 +167,9 @@ function parseQuestion(text: string): Question | null {
     return null
   }
   if (!isObject(body)) return null
-  const { request, credential = null, sealed = null } = body
+  const { request, credential = null, encrypted = null } = body
   if (typeof request !== 'string') return null
   if (credential !== null && typeof credential !== 'string') return null
-  if (sealed !== null && typeof sealed !== 'string') return null
-  return credential !== null && sealed !== null ? null : { request, credential, sealed }
+  if (encrypted !== null && typeof encrypted !== 'string') return null
+  return credential !== null && encrypted !== null ? null : { request, credential, encrypted }
 }

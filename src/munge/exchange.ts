@@ -40,10 +40,10 @@ export interface GatewayEnd {
     client: ClientAddress | null,
     wantsSlurmToken?: boolean,
   ): Promise<PendingRequest>
-  /** Asks for a Slurm token for an API token. @param seal gets the nonce that what it returns has to be bound to. */
+  /** Asks for a Slurm token for an API token. @param encrypt gets the nonce that what it returns has to be bound to. */
   signTokenRequest(
-    seal: (nonce: string) => Promise<string>,
-  ): Promise<PendingRequest & { readonly sealed: string }>
+    encrypt: (nonce: string) => Promise<string>,
+  ): Promise<PendingRequest & { readonly encrypted: string }>
   /** @param answer untrusted. @returns why it is not believed, or the verdict on exactly this request. */
   openAnswer(
     answer: string,
@@ -51,7 +51,7 @@ export interface GatewayEnd {
   ): Promise<Verdict | { readonly kind: 'disbelieved'; readonly reason: Disbelief | 'binding' | 'verdict' }>
 }
 
-/** A request that somebody with the key made for this credential and client, or for this sealed API token. */
+/** A request that somebody with the key made for this credential and client, or for this encrypted API token. */
 export interface GenuineRequest {
   readonly kind: 'genuine'
   /** null: a question without a credential. */
@@ -63,11 +63,11 @@ export interface GenuineRequest {
 }
 
 export interface VerifierEnd {
-  /** To be called before munged is asked. @param jws untrusted @param credential untrusted @param sealed untrusted */
+  /** To be called before munged is asked. @param jws untrusted @param credential untrusted @param encrypted untrusted */
   openRequest(
     jws: string,
     credential: string | null,
-    sealed?: string | null,
+    encrypted?: string | null,
   ): Promise<GenuineRequest | { readonly kind: 'disbelieved'; readonly reason: Disbelief | 'binding' }>
   signAnswer(request: GenuineRequest, verdict: Verdict): Promise<string>
 }
@@ -97,12 +97,12 @@ export function createGatewayEnd(
       const claims = wantsSlurmToken ? { ...bound, sign: true } : bound
       return { about: 'credential', nonce, signedAt: parts.clock() / 1000, jws: await requests.sign(claims) }
     },
-    async signTokenRequest(seal) {
+    async signTokenRequest(encrypt) {
       const nonce = encodeBase64(parts.randomBytes(NONCE_BYTES))
-      const sealed = await seal(nonce)
-      const claims = { nonce, credential: null, client: null, sealed: await sha256.hashToHex(sealed) }
+      const encrypted = await encrypt(nonce)
+      const claims = { nonce, credential: null, client: null, encrypted: await sha256.hashToHex(encrypted) }
       const signedAt = parts.clock() / 1000
-      return { about: 'token', nonce, sealed, signedAt, jws: await requests.sign(claims) }
+      return { about: 'token', nonce, encrypted, signedAt, jws: await requests.sign(claims) }
     },
     async openAnswer(answer, pending) {
       const opened = await answers.open(answer)
@@ -125,13 +125,13 @@ export function createVerifierEnd(parts: EndParts): VerifierEnd {
   const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock, sha256)
   const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock, sha256)
   return {
-    async openRequest(jws, credential, sealed = null) {
+    async openRequest(jws, credential, encrypted = null) {
       const opened = await requests.open(jws)
       if ('disbelief' in opened) return { kind: 'disbelieved', reason: opened.disbelief }
       const digest = credential === null ? null : await sha256.hashToHex(credential)
       if (opened.claims['credential'] !== digest) return { kind: 'disbelieved', reason: 'binding' }
-      const sealDigest = sealed === null ? undefined : await sha256.hashToHex(sealed)
-      if (opened.claims['sealed'] !== sealDigest) return { kind: 'disbelieved', reason: 'binding' }
+      const encryptedDigest = encrypted === null ? undefined : await sha256.hashToHex(encrypted)
+      if (opened.claims['encrypted'] !== encryptedDigest) return { kind: 'disbelieved', reason: 'binding' }
       return parseRequest(jws, opened.claims, credential !== null) ?? { kind: 'disbelieved', reason: 'form' }
     },
     async signAnswer(request, verdict) {

@@ -9,7 +9,7 @@ export type Verdict =
   | { readonly kind: 'identity'; readonly identity: MungeIdentity }
   | { readonly kind: 'refusal'; readonly refusal: Refusal }
   | { readonly kind: 'outage'; readonly rule: OutageRule }
-  /** To a sealed API token. */
+  /** To a encrypted API token. */
   | { readonly kind: 'signed'; readonly signed: SignedForToken }
   /** To a question without a credential: the verifier and its munged work. */
   | { readonly kind: 'ready' }

@@ -54,7 +54,7 @@ export interface VerifierChannel {
    */
   ask(
     pending: PendingRequest,
-    about: { readonly credential?: string; readonly sealed?: string },
+    about: { readonly credential?: string; readonly encrypted?: string },
   ): Promise<Exclude<Verdict, { kind: 'outage' }>>
   /** @throws Outage when the verifier, or what it needs, does not answer. */
   check(): Promise<void>

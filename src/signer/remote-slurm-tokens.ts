@@ -11,19 +11,19 @@ import type { Clock } from '../ports.ts'
 import type { Principal, TokenPrincipal } from '../principal.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
 import { isUsable, type SlurmToken, type SlurmTokenSource } from '../slurm-token.ts'
-import type { Sealing } from './seal-key.ts'
-import { sealToken } from './sealed-token.ts'
+import type { EncryptionKey } from './encryption-key.ts'
+import { encryptToken } from './encrypted-token.ts'
 
 export interface RemoteSlurmTokenOptions {
   readonly channel: VerifierChannel
-  readonly sealing: Sealing
+  readonly encryptionKey: EncryptionKey
   /** Whether one request may wait for what another one asked: not on workerd. */
   readonly maySharePromises: boolean
   readonly now: Clock
 }
 
 export function createRemoteSlurmTokenSource(options: RemoteSlurmTokenOptions): SlurmTokenSource {
-  const { channel, sealing, maySharePromises, now } = options
+  const { channel, encryptionKey, maySharePromises, now } = options
   const kept = new Map<string, SlurmToken>()
   const asked = new Map<string, Promise<SlurmToken | Refusal>>()
 
@@ -31,9 +31,9 @@ export function createRemoteSlurmTokenSource(options: RemoteSlurmTokenOptions): 
     const { presented } = principal
     if (presented === null) throw new TypeError('a token that nobody presented is not signed for')
     const pending = await channel.end.signTokenRequest((nonce) =>
-      sealToken(presented.reveal(), nonce, sealing),
+      encryptToken(presented.reveal(), nonce, encryptionKey),
     )
-    const verdict = await channel.ask(pending, { sealed: pending.sealed })
+    const verdict = await channel.ask(pending, { encrypted: pending.encrypted })
     if (verdict.kind === 'refusal') return verdict.refusal
     if (verdict.kind !== 'signed') throw buildMisfit()
     if (!isAbout(verdict.signed, principal)) return refuse('token_unknown')

@@ -10,8 +10,8 @@ import { isDeniedUser } from '../principal.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
 import type { SlurmTokenMinter } from '../slurm-token.ts'
 import { digestToken, parsePresentedToken } from '../tokens/token-form.ts'
-import type { Opening } from './seal-key.ts'
-import { openSealedToken } from './sealed-token.ts'
+import type { DecryptionKey } from './encryption-key.ts'
+import { decryptToken } from './encrypted-token.ts'
 
 /** A token's row as the signer reads it itself. */
 export interface SignerRow extends TokenRecord {
@@ -26,7 +26,7 @@ export interface SignerTokenStore<Row extends SignerRow> {
 }
 
 export interface SignerParts<Row extends SignerRow> {
-  readonly openings: readonly Opening[]
+  readonly decryptionKeys: readonly DecryptionKey[]
   readonly minter: SlurmTokenMinter
   readonly tokens: SignerTokenStore<Row>
   readonly replays: ReplayGuard
@@ -47,10 +47,10 @@ export interface Signer {
    */
   signForMunge(identity: MungeIdentity): Promise<MungeIdentity | Refusal>
   /**
-   * @param sealed untrusted. @param nonce of the genuine request that carried it.
+   * @param encrypted untrusted. @param nonce of the genuine request that carried it.
    * @throws Outage `token_store_unavailable`, `names_unavailable`
    */
-  signForToken(sealed: string, nonce: string): Promise<SignedForToken | Refusal>
+  signForToken(encrypted: string, nonce: string): Promise<SignedForToken | Refusal>
   /** @throws Outage where it could not sign. */
   check(): Promise<void>
 }
@@ -68,13 +68,13 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
   }
 
   async function judgeToken(
-    sealed: string,
+    encrypted: string,
     nonce: string,
     seen: SeenToken,
   ): Promise<SignedForToken | Refusal> {
-    const presented = await openSealedToken(sealed, nonce, parts.openings)
+    const presented = await decryptToken(encrypted, nonce, parts.decryptionKeys)
     if (presented === null)
-      throw new Outage('signer_unavailable', 'an API token that is not sealed for this signer')
+      throw new Outage('signer_unavailable', 'an API token that is not encrypted for this signer')
     const parsed = parsePresentedToken(presented)
     if (parsed.kind === 'refusal') return parsed
     const row = await parts.tokens.findByDigest(await digestToken(parsed.digestInput))
@@ -95,9 +95,9 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
       const credential = credentialDigest.slice(0, 16)
       return withDecision(log, judgeMunge(identity), () => ({ method: 'munge', user, uid, credential }))
     },
-    signForToken(sealed, nonce) {
+    signForToken(encrypted, nonce) {
       const seen: SeenToken = { row: null }
-      return withDecision(log, judgeToken(sealed, nonce, seen), () => describeToken(seen))
+      return withDecision(log, judgeToken(encrypted, nonce, seen), () => describeToken(seen))
     },
     check: () => parts.tokens.check(),
   }

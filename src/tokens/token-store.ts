@@ -20,20 +20,14 @@ export const RECORD_COLUMNS = {
   account: apiTokens.account,
   expiresAt: apiTokens.expiresAt,
   revokedAt: apiTokens.revokedAt,
-  policyVersion: apiTokens.policyVersion,
 } as const
 
 const DIGEST_LENGTH = 32
 
-/** With the policy version, which only the signer tells. */
-export type StoredToken = TokenRecord & { readonly policyVersion: number }
-
-export function createTokenStore(
-  db: Database,
-): TokenStore & { findByDigest(digest: Uint8Array): Promise<StoredToken | null> } {
+export function createTokenStore(db: Database): TokenStore {
   const prepared = new WeakMap<Drizzle, ReturnType<typeof prepareProbe>>()
 
-  const probe = async (digest: Uint8Array): Promise<StoredToken | null> => {
+  const probe = async (digest: Uint8Array): Promise<TokenRecord | null> => {
     const rows = await db.query((drizzle) => {
       let statement = prepared.get(drizzle)
       if (statement === undefined) prepared.set(drizzle, (statement = prepareProbe(drizzle)))

@@ -13,12 +13,12 @@ const GOOD: Environment = {
 const VERIFIER: Environment = { MUNGE_VERIFIER_URL: 'https://munge.example:8081', MUNGE_VERIFIER_KEY: KEY }
 
 const AT_EDGE: Environment = { SLURM_KEY_AT_EDGE: 'accept-cluster-root' }
-const SEAL_KEY = { kty: 'EC', crv: 'P-256', x: 'eA', y: 'eQ', kid: 'k1' }
+const PUBLIC_JWK = { kty: 'EC', crv: 'P-256', x: 'eA', y: 'eQ', kid: 'k1' }
 const SIGNED_THERE: Environment = {
   ...VERIFIER,
   SLURM_JWT_HS256_KEY: '',
   SLURM_TOKEN_SIGNER: 'verifier',
-  SIGNER_PUBLIC_KEY: JSON.stringify(SEAL_KEY),
+  SIGNER_PUBLIC_KEY: JSON.stringify(PUBLIC_JWK),
 }
 
 function parse(env: Environment, runtime: RuntimeName = 'node') {
@@ -109,7 +109,7 @@ describe('good values', () => {
     [{ MUNGE_MODE: 'off' }, { munge: { mode: 'off' } }],
     [{ MUNGE_MAX_TTL_SECONDS: '2', MUNGE_HOST_BINDING: 'off' }, { munge: { policy: { maxTtlSeconds: 2, hostBinding: 'off' } } }],
     [{ MUNGE_REQUIRE_BINDING: 'off' }, { areWritesBound: false }],
-    [SIGNED_THERE, { signing: { signer: 'verifier', sealing: { keyId: 'k1' } }, munge: { mode: 'remote' } }],
+    [SIGNED_THERE, { signing: { signer: 'verifier', encryptionKey: { keyId: 'k1' } }, munge: { mode: 'remote' } }],
     [{ ...SIGNED_THERE, MUNGE_MODE: 'off' }, { munge: { mode: 'off' }, verifier: { url: new URL('https://munge.example:8081') } }],
     [{ ...VERIFIER, MUNGE_REQUIRE_BINDING: 'writes' }, { munge: { mode: 'remote' }, areWritesBound: true }],
     [{ MUNGE_HOST_BINDING: 'map', MUNGE_HOST_MAP_FILE: '/m' }, { munge: { policy: { hostBinding: 'map', hostMapFile: '/m' } } }],
@@ -159,8 +159,8 @@ describe('a problem names', () => {
     ['SLURM_TOKEN_SIGNER', { SLURM_TOKEN_SIGNER: 'Verifier' }],
     ['SLURM_KEY_AT_EDGE', { SLURM_KEY_AT_EDGE: '' }, 'workerd'],
     ['SLURM_KEY_AT_EDGE', { SLURM_KEY_AT_EDGE: 'yes' }, 'workerd'],
-    ['SIGNER_PUBLIC_KEY', { SIGNER_PUBLIC_KEY: JSON.stringify(SEAL_KEY) }],
-    ...['', '{', '[]', '{"kty":"RSA","kid":"k"}', JSON.stringify({ ...SEAL_KEY, kid: '' }), JSON.stringify({ ...SEAL_KEY, crv: 'P-384' }), JSON.stringify({ ...SEAL_KEY, d: 'eA' })].map(
+    ['SIGNER_PUBLIC_KEY', { SIGNER_PUBLIC_KEY: JSON.stringify(PUBLIC_JWK) }],
+    ...['', '{', '[]', '{"kty":"RSA","kid":"k"}', JSON.stringify({ ...PUBLIC_JWK, kid: '' }), JSON.stringify({ ...PUBLIC_JWK, crv: 'P-384' }), JSON.stringify({ ...PUBLIC_JWK, d: 'eA' })].map(
       (text): Bad => ['SIGNER_PUBLIC_KEY', { ...SIGNED_THERE, SIGNER_PUBLIC_KEY: text }],
     ),
     ['SLURM_JWT_HS256_KEY', { ...SIGNED_THERE, SLURM_JWT_HS256_KEY: KEY }],

@@ -37,7 +37,7 @@ test('a signer signs for 120 s, and one user 1,000 times a second', () => {
       requestsPerSecond: 1000,
       databaseUrl: GOOD['DATABASE_URL'],
       key: { algorithm: 'HS256' },
-      openings: [{ keyId: 'k1' }],
+      decryptionKeys: [{ keyId: 'k1' }],
     },
   })
 })

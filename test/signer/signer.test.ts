@@ -5,14 +5,14 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { MungeIdentity } from '../../src/ports.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../../src/refusal.ts'
 import {
-  makeSealKey,
-  parseOpenings,
-  parseSealing,
+  makeEncryptionKey,
+  parseDecryptionKeys,
+  parseEncryptionKey,
   takePublicHalf,
-  type Opening,
-  type Sealing,
-} from '../../src/signer/seal-key.ts'
-import { sealToken } from '../../src/signer/sealed-token.ts'
+  type DecryptionKey,
+  type EncryptionKey,
+} from '../../src/signer/encryption-key.ts'
+import { encryptToken } from '../../src/signer/encrypted-token.ts'
 import { createSigner, type Signer, type SignerRow } from '../../src/signer/signer.ts'
 import { createSlurmTokenMinter } from '../../src/slurm-token.ts'
 import { createLocalReplayGuard } from '../../src/tokens/replay-guard.ts'
@@ -39,17 +39,17 @@ const ALICE: MungeIdentity = {
   boundDigest: null,
 }
 
-let sealing: Sealing
-let openings: readonly Opening[]
+let encryptionKey: EncryptionKey
+let decryptionKeys: readonly DecryptionKey[]
 beforeAll(async () => {
-  const key = await makeSealKey()
+  const key = await makeEncryptionKey()
   const [mine, theirs] = [
-    parseOpenings(JSON.stringify(key)),
-    parseSealing(JSON.stringify(takePublicHalf(key))),
+    parseDecryptionKeys(JSON.stringify(key)),
+    parseEncryptionKey(JSON.stringify(takePublicHalf(key))),
   ]
   if (typeof mine === 'string' || typeof theirs === 'string') throw new Error('no key')
-  openings = mine
-  sealing = theirs
+  decryptionKeys = mine
+  encryptionKey = theirs
 })
 
 const world: {
@@ -72,7 +72,7 @@ beforeEach(async () => {
     now: () => NOW,
   })
   signer = createSigner({
-    openings,
+    decryptionKeys,
     minter: {
       mint: (user) => {
         world.minted.push(user)
@@ -95,16 +95,16 @@ beforeEach(async () => {
   })
 })
 
-const seal = (token: string): Promise<string> => sealToken(token, NONCE, sealing)
+const encrypt = (token: string): Promise<string> => encryptToken(token, NONCE, encryptionKey)
 
 async function ask(token: string = TOKEN): Promise<unknown> {
-  const outcome = await signer.signForToken(await seal(token), NONCE)
+  const outcome = await signer.signForToken(await encrypt(token), NONCE)
   return isRefusal(outcome) ? outcome.rule : outcome
 }
 
 describe('for an API token', () => {
   test('the user of its own row gets a Slurm token of 120 s, with the policy version of the row', async () => {
-    const outcome = await signer.signForToken(await seal(TOKEN), NONCE)
+    const outcome = await signer.signForToken(await encrypt(TOKEN), NONCE)
     if (isRefusal(outcome)) throw new Error(outcome.rule)
     expect(outcome).toMatchObject({ tokenId: ROW.id, slurmUser: 'alice', policyVersion: 3 })
     expect(decodeJwt(outcome.slurmToken.token)).toEqual({
@@ -160,13 +160,15 @@ describe('for an API token', () => {
     expect(world.minted).toEqual([])
   })
 
-  test('sealed for another request, or for nobody, is an outage: nobody said no, nobody said yes', async () => {
-    for (const [sealed, nonce] of [
-      [await seal(TOKEN), 'another'],
+  test('encrypted for another request, or for nobody, is an outage: nobody said no, nobody said yes', async () => {
+    for (const [encrypted, nonce] of [
+      [await encrypt(TOKEN), 'another'],
       ['x.y.z', NONCE],
       ['x'.repeat(20_000), NONCE],
     ] as const) {
-      await expect(signer.signForToken(sealed, nonce)).rejects.toMatchObject({ rule: 'signer_unavailable' })
+      await expect(signer.signForToken(encrypted, nonce)).rejects.toMatchObject({
+        rule: 'signer_unavailable',
+      })
     }
     expect(world.minted).toEqual([])
     expect(world.lines).toHaveLength(3)

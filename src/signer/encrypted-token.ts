@@ -5,7 +5,7 @@
 
 import { CompactEncrypt, compactDecrypt, importJWK, type JWK } from 'jose'
 import { isObject } from '../munge/exchange-signature.ts'
-import type { Sealing } from './seal-key.ts'
+import type { EncryptionKey } from './encryption-key.ts'
 
 /** RFC 7518: a key agreed on for each message anew, and authenticated encryption. Nothing else is read. */
 const KEY_AGREEMENT = 'ECDH-ES'
@@ -13,10 +13,10 @@ const ENCRYPTION = 'A256GCM'
 const TYPE = 'slurmgate-api-token+jwe'
 
 /** An API token of 4,096 characters, its binding and the JWE around it. */
-export const SEALED_TOKEN_MAX_CHARACTERS = 8_192
+export const ENCRYPTED_TOKEN_MAX_CHARACTERS = 8_192
 
 /** @param nonce of the request that carries it. */
-export async function sealToken(token: string, nonce: string, key: Sealing): Promise<string> {
+export async function encryptToken(token: string, nonce: string, key: EncryptionKey): Promise<string> {
   const recipient = await importJWK(key.jwk, KEY_AGREEMENT)
   const plaintext = new TextEncoder().encode(JSON.stringify({ token, nonce }))
   return new CompactEncrypt(plaintext)
@@ -25,19 +25,19 @@ export async function sealToken(token: string, nonce: string, key: Sealing): Pro
 }
 
 /**
- * @param sealed untrusted.
+ * @param encrypted untrusted.
  * @param nonce of the request that carried it, which is genuine and fresh.
- * @returns null unless it is a token sealed for one of the keys and for this request.
+ * @returns null unless it is a token encrypted for one of the keys and for this request.
  */
-export async function openSealedToken(
-  sealed: string,
+export async function decryptToken(
+  encrypted: string,
   nonce: string,
   keys: readonly { readonly keyId: string; readonly jwk: JWK }[],
 ): Promise<string | null> {
-  if (sealed.length > SEALED_TOKEN_MAX_CHARACTERS) return null
+  if (encrypted.length > ENCRYPTED_TOKEN_MAX_CHARACTERS) return null
   try {
     const { plaintext, protectedHeader } = await compactDecrypt(
-      sealed,
+      encrypted,
       ({ kid }) => {
         const key = keys.find(({ keyId }) => keyId === kid)
         if (key === undefined) throw new TypeError('no such key')

@@ -1,15 +1,15 @@
-/** The keys that API tokens are sealed for: an elliptic curve key pair (RFC 7518 section 6.2), public at the gateway. */
+/** The keys that API tokens are encrypted for: an elliptic curve key pair (RFC 7518 section 6.2), public at the gateway. */
 
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
 
-/** What a gateway seals with: tells nothing that has to be hidden. */
-export interface Sealing {
+/** What a gateway encrypts with: tells nothing that has to be hidden. */
+export interface EncryptionKey {
   readonly keyId: string
   readonly jwk: JWK
 }
 
 /** What the signer opens with. */
-export interface Opening {
+export interface DecryptionKey {
   readonly keyId: string
   readonly jwk: JWK
 }
@@ -19,7 +19,7 @@ const CURVE = 'P-256'
 const KEYS_MAX = 4
 
 /** @returns a new pair; the private half is for the signer alone. */
-export async function makeSealKey(): Promise<JWK> {
+export async function makeEncryptionKey(): Promise<JWK> {
   const { privateKey } = await generateKeyPair('ECDH-ES', { crv: CURVE, extractable: true })
   const jwk = await exportJWK(privateKey)
   return { ...jwk, kid: await calculateJwkThumbprint(jwk), use: 'enc' }
@@ -31,7 +31,7 @@ export function takePublicHalf({ kty, crv, x, y, kid, use }: JWK): JWK {
 }
 
 /** @returns the key, or what is wrong with its form. */
-export function parseSealing(text: string): Sealing | string {
+export function parseEncryptionKey(text: string): EncryptionKey | string {
   const jwk = parseJwk(text)
   if (typeof jwk === 'string') return jwk
   if (jwk.d !== undefined) return 'is the private key: that belongs to the signer alone; set its public half'
@@ -39,19 +39,19 @@ export function parseSealing(text: string): Sealing | string {
 }
 
 /** One JWK, or a set of them (rotation): every one is opened with. @returns the keys, or what is wrong with their form. */
-export function parseOpenings(text: string): readonly Opening[] | string {
+export function parseDecryptionKeys(text: string): readonly DecryptionKey[] | string {
   const parsed = parseJson(text)
   const given: readonly unknown[] = isSet(parsed) ? parsed.keys : [parsed]
   if (given.length === 0 || given.length > KEYS_MAX) return `must have 1 to ${KEYS_MAX} keys`
-  const openings: Opening[] = []
+  const decryptionKeys: DecryptionKey[] = []
   for (const value of given) {
     const jwk = readJwk(value)
     if (typeof jwk === 'string') return jwk
     if (typeof jwk.d !== 'string') return 'must be a private key'
-    openings.push({ keyId: jwk.kid, jwk })
+    decryptionKeys.push({ keyId: jwk.kid, jwk })
   }
-  const ids = new Set(openings.map(({ keyId }) => keyId))
-  return ids.size === openings.length ? openings : 'has two keys with one kid'
+  const ids = new Set(decryptionKeys.map(({ keyId }) => keyId))
+  return ids.size === decryptionKeys.length ? decryptionKeys : 'has two keys with one kid'
 }
 
 const NOT_A_KEY = `must be an elliptic curve key on ${CURVE} as a JSON Web Key with a kid: make it with slurmgate signer-key new`
@@ -80,7 +80,7 @@ function isSet(value: unknown): value is { keys: readonly unknown[] } {
 }
 
 /** A JWK may look whole and not be a key. */
-export async function isUsableSealKey({ jwk }: Sealing | Opening): Promise<boolean> {
+export async function isUsableEncryptionKey({ jwk }: EncryptionKey | DecryptionKey): Promise<boolean> {
   try {
     await importJWK(jwk, 'ECDH-ES')
     return true
