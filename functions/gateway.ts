@@ -10,10 +10,9 @@ import type { Clock, Log, MungeVerifier, ReplayGuard } from '../src/ports.ts'
 import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
 import { findSigningProblems } from '../src/signing-settings.ts'
 import { createSparingLine } from '../src/sparing-line.ts'
-import { describeDatabaseError, isSchemaMisfit } from '../src/tokens/database-error.ts'
 import { openDatabase, type Database } from '../src/tokens/database.ts'
 import { createLocalReplayGuard, createPostgresReplayGuard } from '../src/tokens/replay-guard.ts'
-import { createTokenStore, requireSchema } from '../src/tokens/token-store.ts'
+import { createTokenStore } from '../src/tokens/token-store.ts'
 import { openHostMap, type HostMapWatch } from './node/host-map-watch.ts'
 import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
@@ -21,6 +20,7 @@ import { readKeyFile } from './node/key-file.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
 import { nodeSha256 } from './node/node-sha256.ts'
 import { createNodeRequestReader } from './node/request-reader.ts'
+import { isSchemaFit } from './node/schema-fit.ts'
 import { findStopSignal } from './node/stop-signal.ts'
 import { GATEWAY_SERVER_LIMITS } from './node/server-limits.ts'
 import { createUndiciPost } from './node/undici-post.ts'
@@ -61,7 +61,7 @@ export async function runGateway(env: Environment): Promise<void> {
     settings.slurmrestd,
     settings.upstreamMaxConcurrency + SPARE_CONNECTIONS,
   )
-  if (!(await isSchemaFit(database.db, log))) {
+  if (!(await isSchemaFit(database.db, 'slurmgate gateway', log))) {
     process.exitCode = EXIT_FAILED
     return database.close()
   }
@@ -96,19 +96,6 @@ const SPARE_CONNECTIONS = 2
 function reportProblems(problems: readonly string[]): void {
   process.stderr.write(problems.map((problem) => `slurmgate gateway: ${problem}\n`).join(''))
   process.exitCode = EXIT_CONFIGURATION
-}
-
-/** A schema that does not fit stops the start; a Postgres that does not answer is an outage of each request. */
-async function isSchemaFit(db: Database, log: Log): Promise<boolean> {
-  try {
-    await requireSchema(db)
-    return true
-  } catch (cause) {
-    const detail = describeDatabaseError(cause)
-    if (isSchemaMisfit(cause)) process.stderr.write(`slurmgate gateway: ${detail}\n`)
-    else log.write('warn', 'dependency_failed', { dependency: 'database', detail })
-    return !isSchemaMisfit(cause)
-  }
 }
 
 function buildReplayGuard(settings: GatewaySettings, db: Database, log: Log): ReplayGuard {

@@ -1,4 +1,4 @@
-/** The verifier process: on the cluster, beside munged. Reads the environment once; knows no database and no Slurm. */
+/** The verifier process: on the cluster, beside munged. Reads the environment once; knows a database and Slurm only where it signs. */
 
 import type { Environment } from '../src/environment.ts'
 import { createQuestionAnswerer, QUESTION_MAX_BYTES } from '../src/munge/answer-question.ts'
@@ -16,8 +16,10 @@ import { createLocalVerifier } from './node/local-verifier.ts'
 import { nodeSha256 } from './node/node-sha256.ts'
 import { VERIFIER_SERVER_LIMITS } from './node/server-limits.ts'
 import { createShortPost } from './node/short-post.ts'
+import { isSchemaFit } from './node/schema-fit.ts'
 import { findStopSignal } from './node/stop-signal.ts'
 
+const EXIT_FAILED = 1
 const EXIT_CONFIGURATION = 2
 /** Longer than one call of munged (2.5 s) and two of getent (5 s each); shorter than TimeoutStopSec= of the unit file. */
 export const STOP_MILLISECONDS = 13_000
@@ -43,6 +45,10 @@ export async function runVerifier(env: Environment): Promise<void> {
     settings.signer === null
       ? null
       : openSigner(settings.signer, { policy: settings.policy, now: Date.now, log })
+  if (signing !== null && !(await isSchemaFit(signing.db, 'slurmgate verifier', log))) {
+    process.exitCode = EXIT_FAILED
+    return signing.close()
+  }
   const parts = {
     end: createVerifierEnd({ keys: settings.keys, clock: Date.now, sha256: nodeSha256 }),
     verifier: createLocalVerifier({ policy: settings.policy, hostMap, clock: Date.now, log }),

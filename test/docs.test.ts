@@ -20,6 +20,7 @@ import { HOST_MAP_MAX_LINES, HOST_MAP_MIN_PREFIX_IPV4, HOST_MAP_MIN_PREFIX_IPV6 
 import { parseHostMap } from '../src/munge/host-map.ts'
 import { OUTAGES } from '../src/outages.ts'
 import { REFUSALS } from '../src/refusal.ts'
+import type { SignerSettings } from '../src/signer/signer-settings.ts'
 import { parseGatewaySettings, type GatewaySettings, type RuntimeName } from '../src/settings.ts'
 import {
   DEFAULT_ROLE_PREFIX,
@@ -102,16 +103,40 @@ function readGateway(runtime: RuntimeName, more: Readonly<Record<string, string>
   return settings
 }
 
+/** A signer with nothing but what it needs. */
+function readSigner(): SignerSettings {
+  const files: Readonly<Record<string, string>> = {
+    '/rows': Buffer.alloc(32, 3).toString('base64'),
+    '/jwk': JSON.stringify({ kty: 'EC', crv: 'P-256', x: 'eA', y: 'eQ', d: 'eA', kid: 'k1' }),
+  }
+  const env = {
+    ...MINIMAL,
+    VERIFIER_SIGNS: 'yes',
+    SIGNER_PRIVATE_KEY_FILE: '/jwk',
+    TOKEN_KEY_FILE: '/rows',
+  }
+  const settings = parseVerifierSettings(env, (path) => new TextEncoder().encode(files[path] ?? ''))
+  if ('problems' in settings || settings.signer === null) throw new Error('no signer')
+  return settings.signer
+}
+
 /** What the code has where nothing is set, written as the table writes it. */
 function buildDefaults(): Readonly<Record<string, string>> {
-  const [node, worker] = [readGateway('node'), readGateway('workerd')]
+  const [node, worker] = [
+    readGateway('node'),
+    readGateway('workerd', { SLURM_KEY_AT_EDGE: 'accept-cluster-root' }),
+  ]
   const remote = readGateway('node', { MUNGE_VERIFIER_URL: 'https://verifier.example' })
   const verifier = parseVerifierSettings(MINIMAL)
   const { listener } = node
   if ('problems' in verifier || listener === null || 'unixPath' in listener) throw new Error('no listener')
   const { policy } = verifier
   const none = (list: readonly unknown[]): string => (list.length === 0 ? 'none' : 'some')
+  const signer = readSigner()
   return {
+    SLURM_TOKEN_SIGNER: `\`${node.signing.signer}\``,
+    SIGNER_RATE_LIMIT_PER_SECOND: String(signer.requestsPerSecond),
+    VERIFIER_SIGNS: verifier.signer === null ? '`no`' : '`yes`',
     SLURM_JWT_LIFESPAN_SECONDS:
       node.signing.signer === 'gateway' ? String(node.signing.lifespanSeconds) : 'none',
     SLURM_DENIED_USERS: `\`${[...node.deniedUsers].join(',')}\``,
@@ -141,6 +166,9 @@ function buildDefaults(): Readonly<Record<string, string>> {
 /** Rows without a default: what is missing is reported, or there is nothing. */
 const WITHOUT_DEFAULT: Readonly<Record<string, string>> = {
   DATABASE_URL: 'required',
+  SIGNER_PUBLIC_KEY: 'required with the signer',
+  SIGNER_PRIVATE_KEY_FILE: 'required with `VERIFIER_SIGNS`',
+  SLURM_KEY_AT_EDGE: '–',
   SLURMRESTD_URL: 'required',
   'SLURM_JWT_HS256_KEY_FILE SLURM_JWT_HS256_KEY SLURM_JWT_RS256_JWK_FILE SLURM_JWT_RS256_JWK': 'exactly one',
   MUNGE_VERIFIER_URL: '–',
@@ -163,7 +191,12 @@ test('what the configuration table calls required is missed by name', () => {
   const env = { MUNGE_VERIFIER_URL: 'https://verifier.example', MUNGE_HOST_BINDING: 'map' }
   const found = [
     parseGatewaySettings({ env, runtime: 'node', readKeyFile: null }),
-    parseVerifierSettings(env),
+    parseGatewaySettings({
+      env: { ...env, SLURM_TOKEN_SIGNER: 'verifier' },
+      runtime: 'node',
+      readKeyFile: null,
+    }),
+    parseVerifierSettings({ ...env, VERIFIER_SIGNS: 'yes' }),
   ]
   const problems = found.flatMap((each) => ('problems' in each ? each.problems : [])).join('\n')
   for (const [names, , value = ''] of readTable('configuration')) {

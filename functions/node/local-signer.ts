@@ -7,10 +7,10 @@ import { createRowJudge } from '../../src/signer/row-judge.ts'
 import type { SignerSettings } from '../../src/signer/signer-settings.ts'
 import { createSigner, type Signer } from '../../src/signer/signer.ts'
 import { createSlurmTokenMinter } from '../../src/slurm-token.ts'
-import { openDatabase } from '../../src/tokens/database.ts'
+import { openDatabase, type Database } from '../../src/tokens/database.ts'
 import { createPostgresReplayGuard } from '../../src/tokens/replay-guard.ts'
 import { createSealedTokenStore, type SealedTokenRecord } from '../../src/tokens/sealed-token-store.ts'
-import { createTokenStore, requireSchema } from '../../src/tokens/token-store.ts'
+import { createTokenStore } from '../../src/tokens/token-store.ts'
 import { createUidService } from './uid-service.ts'
 
 /** A gateway waits 5 s for its answer: what Postgres did not do has to be said before that. */
@@ -18,8 +18,7 @@ const DATABASE_LIMITS = { connectTimeoutSeconds: 3, statementTimeoutSeconds: 3, 
 
 export interface LocalSigner {
   readonly signer: Signer
-  /** @throws what the driver throws; SchemaMisfit where a migration is missing. */
-  requireSchema(): Promise<void>
+  readonly db: Database
   close(): Promise<void>
 }
 
@@ -45,5 +44,5 @@ export function openSigner(
     now,
     log,
   })
-  return { signer, requireSchema: () => requireSchema(db), close }
+  return { signer, db, close }
 }

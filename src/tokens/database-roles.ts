@@ -6,6 +6,7 @@
 import { getTableColumns, getTableName } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import { apiTokens, mungeReplays } from './schema.ts'
+import { SEALED_COLUMNS } from './stored-row.ts'
 import { RECORD_COLUMNS } from './token-store.ts'
 
 /** Their names in one database. */
@@ -41,7 +42,8 @@ export const TABLES: readonly string[] = [TOKENS, REPLAYS, BOOK]
 const SCHEMA_CHECK: TableRight = { table: BOOK, privilege: 'SELECT', columns: ['created_at'] }
 
 export const GATEWAY_RIGHTS: readonly TableRight[] = [
-  { table: TOKENS, privilege: 'SELECT', columns: nameColumns(RECORD_COLUMNS, apiTokens.digest) },
+  // The signer has this role too, and reads what a seal covers.
+  { table: TOKENS, privilege: 'SELECT', columns: nameColumns({ ...RECORD_COLUMNS, ...SEALED_COLUMNS }) },
   { table: REPLAYS, privilege: 'SELECT', columns: null },
   { table: REPLAYS, privilege: 'INSERT', columns: null },
   { table: REPLAYS, privilege: 'DELETE', columns: null },
@@ -79,9 +81,6 @@ function qualify(table: PgTable): string {
   return `${TABLE_SCHEMA}.${getTableName(table)}`
 }
 
-function nameColumns(
-  columns: Readonly<Record<string, PgColumn>>,
-  ...more: readonly PgColumn[]
-): readonly string[] {
-  return [...new Set([...Object.values(columns), ...more].map(({ name }) => name))]
+function nameColumns(columns: Readonly<Record<string, PgColumn>>): readonly string[] {
+  return Object.values(columns).map(({ name }) => name)
 }

@@ -8,6 +8,7 @@ const PRIVATE = JSON.stringify({ kty: 'EC', crv: 'P-256', x: 'eA', y: 'eQ', d: '
 const FILES: Readonly<Record<string, string>> = {
   '/seal': PRIVATE,
   '/slurm': 'k'.repeat(32),
+  '/rows': Buffer.alloc(32, 3).toString('base64'),
   '/public': '{"kty":"EC"}',
 }
 const GOOD: Environment = {
@@ -16,6 +17,7 @@ const GOOD: Environment = {
   DATABASE_URL: 'postgres://signer@127.0.0.1/gate',
   SLURM_JWT_HS256_KEY_FILE: '/slurm',
   SIGNER_PRIVATE_KEY_FILE: '/seal',
+  TOKEN_KEY_FILE: '/rows',
 }
 
 function parse(more: Environment) {
@@ -58,6 +60,9 @@ test.each<[string, Environment]>([
   ['SLURM_JWT_HS256_KEY_FILE', { SLURM_JWT_HS256_KEY_FILE: '' }],
   ['SLURM_JWT_HS256_KEY_FILE', { SLURM_JWT_HS256_KEY_FILE: '/absent' }],
   ['SLURM_JWT_LIFESPAN_SECONDS', { SLURM_JWT_LIFESPAN_SECONDS: '121' }],
+  ['TOKEN_KEY_FILE', { TOKEN_KEY_FILE: '' }],
+  ['TOKEN_KEY_FILE', { TOKEN_KEY_FILE: '/public' }],
+  ['TOKENS_NOT_BEFORE', { TOKENS_NOT_BEFORE: 'yesterday' }],
   ['SIGNER_RATE_LIMIT_PER_SECOND', { SIGNER_RATE_LIMIT_PER_SECOND: '-1' }],
 ])('%s for %o', (name, env) => {
   expect(problemsOf(env)).toMatch(new RegExp(`\\b${name}\\b`))

@@ -114,6 +114,7 @@ export async function startSurroundings(signer: 'gateway' | 'verifier' = 'gatewa
     databaseUrl: relayedDatabase.href,
     runCli,
   })
+  Object.assign(cliEnvironment, signing.cli)
   const verifierSettings = {
     MUNGE_SOCKET: munge.socketPath,
     MUNGE_VERIFIER_KEY: verifierKey,
@@ -187,14 +188,17 @@ async function buildSigning(
     readonly databaseUrl: string
     readonly runCli: Surroundings['runCli']
   },
-): Promise<{ readonly verifier: Environment; readonly gateway: Environment }> {
+): Promise<Readonly<Record<'verifier' | 'gateway' | 'cli', Environment>>> {
   if (signer === 'gateway') {
     return {
       verifier: {},
+      cli: {},
       gateway: { SLURM_JWT_HS256_KEY: parts.slurmKey, SLURM_KEY_AT_EDGE: 'accept-cluster-root' },
     }
   }
   const keyFile = join(parts.directory, 'signer.jwk')
+  const tokenKeyFile = join(parts.directory, 'token.key')
+  writeFileSync(tokenKeyFile, randomBytes(32).toString('base64'), { mode: 0o600 })
   const publicKey = await parts.runCli(['signer-key', 'new', keyFile])
   return {
     verifier: {
@@ -202,7 +206,9 @@ async function buildSigning(
       DATABASE_URL: parts.databaseUrl,
       SLURM_JWT_HS256_KEY: parts.slurmKey,
       SIGNER_PRIVATE_KEY_FILE: keyFile,
+      TOKEN_KEY_FILE: tokenKeyFile,
     },
+    cli: { TOKEN_KEY_FILE: tokenKeyFile },
     gateway: { SLURM_TOKEN_SIGNER: 'verifier', SIGNER_PUBLIC_KEY: publicKey.trim() },
   }
 }
