@@ -147,7 +147,7 @@ describe('after db grants --apply on a store that a superuser migrated', () => {
     const { stdout } = await apply(url)
     for (const line of [
       '- slurmgate_gateway: TRUNCATE on table public.api_tokens',
-      '- slurmgate_issuer: UPDATE (expires_at, replaced_by, revoked_at, scopes) on table public.api_tokens',
+      '- slurmgate_issuer: UPDATE (expires_at, replaced_by, revoked_at, scopes, seal, sealed_at, uid) on table public.api_tokens',
       '- slurmgate_issuer: USAGE on sequence drizzle.__drizzle_migrations_id_seq',
       '- PUBLIC: SELECT on table public.munge_replays',
       '- PUBLIC: CREATE on schema public',
