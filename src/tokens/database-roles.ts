@@ -47,8 +47,6 @@ export const GATEWAY_RIGHTS: readonly TableRight[] = [
   { table: REPLAYS, privilege: 'SELECT', columns: null },
   { table: REPLAYS, privilege: 'INSERT', columns: null },
   { table: REPLAYS, privilege: 'DELETE', columns: null },
-  // No statement changes a row, but FOR UPDATE asks for UPDATE of one column at least (PostgreSQL documentation, SELECT).
-  { table: REPLAYS, privilege: 'UPDATE', columns: [mungeReplays.keepUntil.name] },
   SCHEMA_CHECK,
 ]
 

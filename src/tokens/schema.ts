@@ -4,7 +4,17 @@
  */
 
 import { sql } from 'drizzle-orm'
-import { bigint, check, customType, index, integer, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+import {
+  bigint,
+  check,
+  customType,
+  index,
+  integer,
+  pgPolicy,
+  pgTable,
+  text,
+  timestamp,
+} from 'drizzle-orm/pg-core'
 
 const bytea = customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => 'bytea' })
 
@@ -80,8 +90,13 @@ export const mungeReplays = pgTable(
   (table) => [
     index('munge_replays_keep_until').on(table.keepUntil),
     check('munge_replays_digest_length', sql`octet_length(${table.credentialDigest}) = 32`),
+    // Row security binds everybody but the table's owner: a credential that may still be good is forgotten by nobody, so
+    // that a gateway's password in the wrong hands does not bring it back (replay). Rows are never changed.
+    pgPolicy('munge_replays_read', { for: 'select', using: sql`true` }),
+    pgPolicy('munge_replays_claim', { for: 'insert', withCheck: sql`true` }),
+    pgPolicy('munge_replays_forget', { for: 'delete', using: sql`${table.keepUntil} < now()` }),
   ],
 )
 
 /** The newest migration this code needs. A test holds it to `migrations/meta/_journal.json`. */
-export const REQUIRED_MIGRATION = { tag: '0002_row_seal', when: 1_795_547_733_825 } as const
+export const REQUIRED_MIGRATION = { tag: '0003_replays_kept', when: 1_795_552_049_043 } as const

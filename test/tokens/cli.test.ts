@@ -147,7 +147,8 @@ describe('db migrate', () => {
     expect(before.stderr).toBe('slurmgate: the schema is missing or too old; run: slurmgate db migrate\n')
     expect(await run(['db', 'migrate'], { environment })).toEqual({
       exitCode: 0,
-      stdout: 'applied 0000_api_tokens\napplied 0001_token_rotation\napplied 0002_row_seal\n',
+      stdout:
+        'applied 0000_api_tokens\napplied 0001_token_rotation\napplied 0002_row_seal\napplied 0003_replays_kept\n',
       stderr: '',
     })
     expect((await run(['db', 'migrate'], { environment })).stdout).toBe(

@@ -51,7 +51,6 @@ describe('after db grants --apply on a store that a superuser migrated', () => {
       'api_tokens.uid: SELECT',
       'database: CONNECT',
       'drizzle.__drizzle_migrations.created_at: SELECT',
-      'munge_replays.keep_until: UPDATE',
       'munge_replays: DELETE',
       'munge_replays: INSERT',
       'munge_replays: SELECT',

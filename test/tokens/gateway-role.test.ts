@@ -178,11 +178,27 @@ describe('the parts of a gateway in slurmgate_gateway', () => {
     'select * from api_tokens',
     'select issued_by from api_tokens',
     'update munge_replays set credential_digest = credential_digest',
+    "update munge_replays set keep_until = now() - interval '1 second'",
+    'select 1 from munge_replays for update',
+    'truncate munge_replays',
+    'alter table munge_replays disable row level security',
   ])('may not: %s', async (statement) => {
     const sql = connect(roles.gatewayUrl)
     const refused = sql.begin((transaction) => transaction.unsafe(statement))
     await expect(refused).rejects.toMatchObject({ code: '42501' })
     await sql.end()
+  })
+
+  it('forgets no credential that may still be good (replay): only rows that are over', async () => {
+    const [good, over] = [randomBytes(32), randomBytes(32)]
+    await roles.admin.sql`delete from munge_replays`
+    await roles.admin.sql`insert into munge_replays values
+      (${good}, now() + interval '1 minute'), (${over}, now() - interval '1 second')`
+    const sql = connect(roles.gatewayUrl)
+    await sql`delete from munge_replays`
+    await sql.end()
+    const left = await roles.admin.sql`select credential_digest from munge_replays`
+    expect(left.map((row) => Buffer.from(row['credential_digest'] as Uint8Array))).toEqual([good])
   })
 })
 

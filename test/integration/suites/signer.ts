@@ -223,6 +223,20 @@ export function describeSigner(requireCluster: () => RealCluster): void {
       expect(await channel.ask(made, { credential: 'MUNGE:AAAA:' })).toMatchObject({ kind: 'refusal' })
     })
 
+    test('his database user brings no used credential back (replay)', async () => {
+      const found = requireField()
+      const credential = requireCluster().makeCredential(undefined, ALICE)
+      const channel = channelOf(found)
+      const ask = async () =>
+        channel.ask(await channel.end.signRequest(credential, HERE, true), { credential })
+      expect(await ask()).toMatchObject({ kind: 'identity' })
+      const before = await found.sql`select credential_digest from munge_replays`
+      const sql = postgres(found.secrets['DATABASE_URL'] ?? '', { max: 1, onnotice: () => undefined })
+      await sql`delete from munge_replays`
+      await sql.end()
+      expect(await found.sql`select credential_digest from munge_replays`).toHaveLength(before.length)
+    })
+
     test('his database user neither makes nor changes a token', async () => {
       const { secrets } = requireField()
       const sql = postgres(secrets['DATABASE_URL'] ?? '', { max: 1, onnotice: () => undefined })
@@ -257,13 +271,19 @@ export function describeSigner(requireCluster: () => RealCluster): void {
       ['makes a token another user’s', "slurm_user = 'bob'", 'token_altered'],
       ['takes its restriction away', 'account = null', 'token_altered'],
       ['gives it a later end', "expires_at = now() + interval '10 years'", 'token_altered'],
-      ['takes its seal away', 'seal = null, sealed_at = null', 'token_not_sealed'],
     ])('and %s is refused, also where the token was in use', async (_what, change, rule) => {
       const found = requireField()
       const token = await found.issue(OWN_ACCOUNT)
       expect(await present(found, token)).toEqual([200, null])
       await found.sql.unsafe(`update api_tokens set ${change} where digest = $1`, [digest(token)])
       expect(await present(found, token)).toEqual([401, rule])
+    })
+
+    test('and takes its seal away is refused once it is signed for anew', async () => {
+      const found = requireField()
+      const token = await found.issue(OWN_ACCOUNT)
+      await found.sql`update api_tokens set seal = null, sealed_at = null where digest = ${digest(token)}`
+      expect(await present(found, token)).toEqual([401, 'token_not_sealed'])
     })
 
     test('and makes one that nobody issued, with a digest of his own, is refused', async () => {
