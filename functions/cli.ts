@@ -9,6 +9,7 @@ import { userInfo } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { CommandContext, ExitCode } from './cli/command.ts'
 import { runCli } from './cli/run.ts'
+import { createUidService } from './node/uid-service.ts'
 
 /** Services: they keep the process; loaded only when asked for. */
 const SERVICES: ReadonlyMap<string, () => Promise<void>> = new Map([
@@ -58,6 +59,7 @@ function buildContext(): CommandContext {
     userName: readUserName(),
     clock: Date.now,
     randomBytes: (length) => randomBytes(length),
+    findUid: createUidService({ clock: Date.now }),
     packageFolder: fileURLToPath(new URL('..', import.meta.url)),
     print: (text) => process.stdout.write(text),
     note: (line) => process.stderr.write(line.endsWith('\n') ? line : `${line}\n`),

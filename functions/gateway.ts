@@ -5,14 +5,14 @@ import { buildGateway } from '../src/build-gateway.ts'
 import { createClockAlarm } from '../src/clock-alarm.ts'
 import type { Environment } from '../src/environment.ts'
 import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
+import { createVerifierChannel, type VerifierChannel } from '../src/munge/verifier-channel.ts'
 import type { Clock, Log, MungeVerifier, ReplayGuard } from '../src/ports.ts'
 import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
-import { isUsableKey } from '../src/slurm-token.ts'
+import { findSigningProblems } from '../src/signing-settings.ts'
 import { createSparingLine } from '../src/sparing-line.ts'
-import { describeDatabaseError, isSchemaMisfit } from '../src/tokens/database-error.ts'
 import { openDatabase, type Database } from '../src/tokens/database.ts'
 import { createLocalReplayGuard, createPostgresReplayGuard } from '../src/tokens/replay-guard.ts'
-import { createTokenStore, requireSchema } from '../src/tokens/token-store.ts'
+import { createTokenStore } from '../src/tokens/token-store.ts'
 import { openHostMap, type HostMapWatch } from './node/host-map-watch.ts'
 import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
@@ -20,6 +20,7 @@ import { readKeyFile } from './node/key-file.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
 import { nodeSha256 } from './node/node-sha256.ts'
 import { createNodeRequestReader } from './node/request-reader.ts'
+import { isSchemaFit } from './node/schema-fit.ts'
 import { findStopSignal } from './node/stop-signal.ts'
 import { GATEWAY_SERVER_LIMITS } from './node/server-limits.ts'
 import { createUndiciPost } from './node/undici-post.ts'
@@ -46,8 +47,7 @@ export async function runGateway(env: Environment): Promise<void> {
   if (listener === null) throw new TypeError('settings for Node have a listener')
   const problems: string[] = []
   const tls = 'unixPath' in listener ? null : readTls(listener.tls, problems)
-  if (!(await isUsableKey(settings.slurmKey)))
-    problems.push('SLURM_JWT_RS256_JWK (or its _FILE) is not a usable private key')
+  problems.push(...(await findSigningProblems(settings.signing)))
   const { munge } = settings
   const hostMap = openHostMap(munge.mode === 'local' ? munge.policy.hostMapFile : null, problems)
   if (problems.length > 0) {
@@ -61,15 +61,17 @@ export async function runGateway(env: Environment): Promise<void> {
     settings.slurmrestd,
     settings.upstreamMaxConcurrency + SPARE_CONNECTIONS,
   )
-  if (!(await isSchemaFit(database.db, log))) {
+  if (!(await isSchemaFit(database.db, 'slurmgate gateway', log))) {
     process.exitCode = EXIT_FAILED
     return database.close()
   }
+  const channel = buildChannel(settings, log)
   const app = buildGateway(settings, {
     upstream,
     tokens: createTokenStore(database.db),
     replays: buildReplayGuard(settings, database.db, log),
-    munge: buildVerifier(settings, hostMap, log),
+    munge: buildVerifier(settings, { channel, hostMap, log }),
+    channel,
     reader: createNodeRequestReader(now),
     maySharePromises: true,
     now,
@@ -96,37 +98,18 @@ function reportProblems(problems: readonly string[]): void {
   process.exitCode = EXIT_CONFIGURATION
 }
 
-/** A schema that does not fit stops the start; a Postgres that does not answer is an outage of each request. */
-async function isSchemaFit(db: Database, log: Log): Promise<boolean> {
-  try {
-    await requireSchema(db)
-    return true
-  } catch (cause) {
-    const detail = describeDatabaseError(cause)
-    if (isSchemaMisfit(cause)) process.stderr.write(`slurmgate gateway: ${detail}\n`)
-    else log.write('warn', 'dependency_failed', { dependency: 'database', detail })
-    return !isSchemaMisfit(cause)
-  }
-}
-
 function buildReplayGuard(settings: GatewaySettings, db: Database, log: Log): ReplayGuard {
   return settings.replayGuard === 'local'
     ? createLocalReplayGuard(now)
     : createPostgresReplayGuard(db, { clock: now, log, maySharePromises: true })
 }
 
-function buildVerifier(
-  { munge }: GatewaySettings,
-  hostMap: HostMapWatch | null,
-  log: Log,
-): MungeVerifier | null {
-  if (munge.mode === 'off') return null
-  if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, hostMap, clock: now, log })
-  return createRemoteVerifier({
-    url: munge.url,
-    keys: munge.keys,
+function buildChannel({ verifier }: GatewaySettings, log: Log): VerifierChannel | null {
+  if (verifier === null) return null
+  return createVerifierChannel({
+    ...verifier,
     fetch,
-    post: createUndiciPost(munge.url),
+    post: createUndiciPost(verifier.url),
     sha256: nodeSha256,
     watchClock: createClockAlarm({ clock: now, log }),
     clock: now,
@@ -134,15 +117,26 @@ function buildVerifier(
   })
 }
 
+function buildVerifier(
+  { munge, signing }: GatewaySettings,
+  parts: { channel: VerifierChannel | null; hostMap: HostMapWatch | null; log: Log },
+): MungeVerifier | null {
+  const { channel, hostMap, log } = parts
+  if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, hostMap, clock: now, log })
+  if (munge.mode === 'off' || channel === null) return null
+  return createRemoteVerifier({ channel, isSignedThere: signing.signer === 'verifier', sha256: nodeSha256 })
+}
+
 /** What an operator wants to see at the start; no key, no password. */
 function describe(settings: GatewaySettings): Record<string, unknown> {
-  const { listener, munge, slurmrestd, slurmKey, clientAddress, replayGuard, versions } = settings
+  const { listener, munge, slurmrestd, signing, clientAddress, replayGuard, versions } = settings
   return {
     listener: listener === null ? null : 'unixPath' in listener ? `unix:${listener.unixPath}` : listener.host,
     port: listener === null || 'unixPath' in listener ? null : listener.port,
     tls: listener !== null && !('unixPath' in listener) && listener.tls !== null,
     slurmrestd: slurmrestd.kind === 'unix' ? `unix:${slurmrestd.path}` : slurmrestd.url.origin,
-    slurmKey: slurmKey.algorithm,
+    slurmTokenSigner: signing.signer,
+    slurmKey: signing.signer === 'gateway' ? signing.key.algorithm : null,
     munge: munge.mode,
     areWritesBound: settings.areWritesBound,
     rateLimitPerSecond: settings.rateLimitPerSecond,

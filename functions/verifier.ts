@@ -1,4 +1,4 @@
-/** The verifier process: on the cluster, beside munged. Reads the environment once; knows no database and no Slurm. */
+/** The verifier process: on the cluster, beside munged. Reads the environment once; knows a database and Slurm only where it signs. */
 
 import type { Environment } from '../src/environment.ts'
 import { createQuestionAnswerer, QUESTION_MAX_BYTES } from '../src/munge/answer-question.ts'
@@ -6,15 +6,20 @@ import { createVerifierEnd } from '../src/munge/exchange.ts'
 import { createVerifierService } from '../src/munge/verifier-service.ts'
 import { parseVerifierSettings, type VerifierSettings } from '../src/munge/verifier-settings.ts'
 import { createSparingLine } from '../src/sparing-line.ts'
+import { findSignerProblems } from '../src/signer/signer-settings.ts'
 import { openHostMap } from './node/host-map-watch.ts'
 import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
+import { readKeyFile } from './node/key-file.ts'
+import { openSigner } from './node/local-signer.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
 import { nodeSha256 } from './node/node-sha256.ts'
 import { VERIFIER_SERVER_LIMITS } from './node/server-limits.ts'
 import { createShortPost } from './node/short-post.ts'
+import { isSchemaFit } from './node/schema-fit.ts'
 import { findStopSignal } from './node/stop-signal.ts'
 
+const EXIT_FAILED = 1
 const EXIT_CONFIGURATION = 2
 /** Longer than one call of munged (2.5 s) and two of getent (5 s each); shorter than TimeoutStopSec= of the unit file. */
 export const STOP_MILLISECONDS = 13_000
@@ -24,19 +29,30 @@ export const STOP_MILLISECONDS = 13_000
  * @throws where it cannot listen.
  */
 export async function runVerifier(env: Environment): Promise<void> {
-  const settings = parseVerifierSettings(env)
+  const settings = parseVerifierSettings(env, readKeyFile)
   const problems = 'problems' in settings ? [...settings.problems] : []
   const tls = 'problems' in settings ? null : readTls(settings.listener.tls, problems)
   const hostMap = 'problems' in settings ? null : openHostMap(settings.policy.hostMapFile, problems)
+  if (!('problems' in settings) && settings.signer !== null)
+    problems.push(...(await findSignerProblems(settings.signer)))
   if ('problems' in settings || problems.length > 0) {
     process.stderr.write(problems.map((problem) => `slurmgate verifier: ${problem}\n`).join(''))
     process.exitCode = EXIT_CONFIGURATION
     return
   }
   const log = createJsonLog({ level: settings.logLevel, clock: Date.now })
+  const signing =
+    settings.signer === null
+      ? null
+      : openSigner(settings.signer, { policy: settings.policy, now: Date.now, log })
+  if (signing !== null && !(await isSchemaFit(signing.db, 'slurmgate verifier', log))) {
+    process.exitCode = EXIT_FAILED
+    return signing.close()
+  }
   const parts = {
     end: createVerifierEnd({ keys: settings.keys, clock: Date.now, sha256: nodeSha256 }),
     verifier: createLocalVerifier({ policy: settings.policy, hostMap, clock: Date.now, log }),
+    signer: signing?.signer ?? null,
     questionsPerSecond: settings.questionsPerSecond,
     clock: Date.now,
     log,
@@ -59,6 +75,7 @@ export async function runVerifier(env: Environment): Promise<void> {
   hostMap?.start(log)
   log.write('info', 'verifier_stopping', { signal: await findStopSignal() })
   await server.stop(STOP_MILLISECONDS)
+  await signing?.close()
 }
 
 /** What an operator wants to see at the start; no key. */

@@ -8,6 +8,7 @@ import { buildGateway } from '../src/build-gateway.ts'
 import { createClockAlarm } from '../src/clock-alarm.ts'
 import type { RequestReader } from '../src/gate-request.ts'
 import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
+import { createVerifierChannel, type VerifierChannel } from '../src/munge/verifier-channel.ts'
 import type { Log, MungeVerifier, RandomBytes } from '../src/ports.ts'
 import { readOriginForm } from '../src/request-target.ts'
 import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
@@ -48,11 +49,13 @@ function startGateway(bindings: Record<string, unknown>): Gateway | { readonly p
   const log = createConsoleLog(settings.logLevel, now)
   const db = createDatabasePerCall(settings.databaseUrl)
   const defer = (work: Promise<void>): void => waitUntil(work)
+  const channel = buildChannel(settings, log)
   return buildGateway(settings, {
     upstream: createFetchUpstream(settings.slurmrestd, waitUntil),
     tokens: createTokenStore(db),
     replays: createPostgresReplayGuard(db, { clock: now, log, defer }),
-    munge: buildVerifier(settings, log),
+    munge: buildVerifier(settings, channel, log),
+    channel,
     reader,
     maySharePromises: false,
     now,
@@ -85,20 +88,25 @@ function createDatabasePerCall(url: string): Database {
   }
 }
 
-function buildVerifier({ munge }: GatewaySettings, log: Log): MungeVerifier | null {
-  if (munge.mode === 'remote') {
-    const fetchOnce = (url: string, init: RequestInit): Promise<Response> => fetch(url, init)
-    return createRemoteVerifier({
-      url: munge.url,
-      keys: munge.keys,
-      fetch: fetchOnce,
-      watchClock: createClockAlarm({ clock: now, log }),
-      clock: now,
-      randomBytes,
-    })
-  }
+function buildChannel({ verifier }: GatewaySettings, log: Log): VerifierChannel | null {
+  if (verifier === null) return null
+  return createVerifierChannel({
+    ...verifier,
+    fetch: (url, init) => fetch(url, init),
+    watchClock: createClockAlarm({ clock: now, log }),
+    clock: now,
+    randomBytes,
+  })
+}
+
+function buildVerifier(
+  { munge, signing }: GatewaySettings,
+  channel: VerifierChannel | null,
+  log: Log,
+): MungeVerifier | null {
   if (munge.mode === 'local') log.write('error', 'munge_local_on_workerd', {})
-  return null
+  if (munge.mode !== 'remote' || channel === null) return null
+  return createRemoteVerifier({ channel, isSignedThere: signing.signer === 'verifier' })
 }
 
 /**

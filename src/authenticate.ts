@@ -13,6 +13,8 @@ import {
   type TokenPrincipal,
 } from './principal.ts'
 import { refuse, type Refusal } from './refusal.ts'
+import { concealText } from './secret.ts'
+import type { SlurmTokenSource } from './slurm-token.ts'
 import { digestToken, parsePresentedToken } from './tokens/token-form.ts'
 
 export interface AuthenticatorOptions {
@@ -25,6 +27,8 @@ export interface AuthenticatorOptions {
   readonly bearerUserNames: ReadonlySet<string>
   /** Whether tokens may use the scopes of the second row. */
   readonly areAdminScopesOn: boolean
+  /** Whether whoever signs Slurm tokens agrees; null: this process signs, and does. */
+  readonly confirm: SlurmTokenSource['confirm']
   readonly now: Clock
 }
 
@@ -58,10 +62,13 @@ async function authenticateMunge(
   const identity = await options.munge.verify(credential, client)
   if ('kind' in identity) return identity
   if (isDeniedUser(options.deniedUsers, identity.user)) return refuse('munge_user_denied')
-  const isFirst = await options.replays.claim(identity.credentialDigest, identity.expiresAt)
-  if (!isFirst) return refuse('munge_replayed')
-  const { user, uid, boundDigest } = identity
-  return { method: 'munge', slurmUser: user, uid, boundDigest }
+  const { user, uid, boundDigest, slurmToken = null } = identity
+  // Whoever signed has claimed it.
+  const isFirst =
+    slurmToken !== null || (await options.replays.claim(identity.credentialDigest, identity.expiresAt))
+  return isFirst
+    ? { method: 'munge', slurmUser: user, uid, boundDigest, slurmToken }
+    : refuse('munge_replayed')
 }
 
 async function authenticateToken(
@@ -72,7 +79,10 @@ async function authenticateToken(
   if (parsed.kind === 'refusal') return parsed
   const record = await options.tokens.findByDigest(await digestToken(parsed.digestInput))
   if (record === null) return refuse('token_unknown')
-  return judgeTokenRecord(record, options)
+  const judged = judgeTokenRecord(record, options)
+  if ('kind' in judged || options.confirm === null) return judged
+  const principal = { ...judged, presented: concealText(rawToken) }
+  return (await options.confirm(principal)) ?? principal
 }
 
 /** Whether an issued token may still be used, and as whom. */
@@ -97,5 +107,6 @@ function buildTokenPrincipal(record: TokenRecord, areAdminScopesOn: boolean): To
     scopes: new Set(open.filter((scope) => record.scopes.includes(scope))),
     account: record.account === null ? null : foldAccount(record.account),
     expiresAt: record.expiresAt,
+    presented: null,
   }
 }

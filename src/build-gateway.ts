@@ -5,11 +5,13 @@ import { createClientAddressFinder } from './client-address.ts'
 import type { RequestReader } from './gate-request.ts'
 import { createGateway } from './gateway.ts'
 import { ANSWER_TIME_LIMITS } from './limits.ts'
+import type { VerifierChannel } from './munge/verifier-channel.ts'
 import type { Clock, Log, MungeVerifier, RandomBytes, ReplayGuard, TokenStore, Upstream } from './ports.ts'
 import { createReadiness } from './readiness.ts'
 import type { GatewaySettings } from './settings.ts'
 import { createLeasedSlots, createQueuedSlots } from './slots.ts'
-import { createSlurmTokenSource } from './slurm-token.ts'
+import { createRemoteSlurmTokenSource } from './signer/remote-slurm-tokens.ts'
+import { createSlurmTokenSource, type SlurmTokenSource } from './slurm-token.ts'
 import { createSendUpstream } from './upstream-request.ts'
 import { createVersionCatalog } from './version-catalog.ts'
 
@@ -19,6 +21,8 @@ export interface GatewayParts {
   readonly replays: ReplayGuard
   /** null: MUNGE is off. */
   readonly munge: MungeVerifier | null
+  /** Set exactly where the settings have a `verifier`. */
+  readonly channel: VerifierChannel | null
   readonly reader: RequestReader
   /** Whether one request may wait for what another one started: not on workerd. */
   readonly maySharePromises: boolean
@@ -30,12 +34,7 @@ export interface GatewayParts {
 export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Hono {
   const { upstream, munge, tokens, maySharePromises, now, log } = parts
   const timeoutMilliseconds = settings.upstreamTimeoutMilliseconds
-  const slurmTokens = createSlurmTokenSource({
-    key: settings.slurmKey,
-    lifespanSeconds: settings.slurmTokenLifespanSeconds,
-    deniedUsers: settings.deniedUsers,
-    now,
-  })
+  const slurmTokens = buildSlurmTokens(settings, parts)
   const slots = maySharePromises
     ? createQueuedSlots(settings.upstreamMaxConcurrency)
     : createLeasedSlots(settings.upstreamMaxConcurrency, findLeaseMilliseconds(timeoutMilliseconds), now)
@@ -43,17 +42,31 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
     database: () => tokens.check(),
     slurmrestd: () => checkSlurmrestd(upstream),
     munge: munge === null ? null : () => munge.check(),
+    ...(settings.signing.signer === 'verifier' && { signer: () => requireChannel(parts).check() }),
   }
   const { deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes } = settings
   return createGateway({
     ...parts,
     ...{ deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes },
+    confirm: slurmTokens.confirm,
     send: createSendUpstream({ upstream, slurmTokens, slots, timeoutMilliseconds, now }),
     versions: createVersionCatalog({ ...parts, setting: settings.versions, timeoutMilliseconds }),
     requestsPerSecond: settings.rateLimitPerSecond,
     findReadiness: createReadiness({ checks, maySharePromises, now, log }),
     findClientAddress: createClientAddressFinder(settings.clientAddress, log),
   })
+}
+
+function buildSlurmTokens({ signing, deniedUsers }: GatewaySettings, parts: GatewayParts): SlurmTokenSource {
+  const { maySharePromises, now } = parts
+  return signing.signer === 'gateway'
+    ? createSlurmTokenSource({ ...signing, deniedUsers, now })
+    : createRemoteSlurmTokenSource({ ...signing, channel: requireChannel(parts), maySharePromises, now })
+}
+
+function requireChannel({ channel }: GatewayParts): VerifierChannel {
+  if (channel === null) throw new TypeError('a remote signer needs the channel to its verifier')
+  return channel
 }
 
 const CHECK_TIMEOUT_MILLISECONDS = 3_000

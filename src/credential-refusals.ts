@@ -89,6 +89,33 @@ export const CREDENTIAL_REFUSALS = {
     bearerError: 'invalid_token',
     description: "this API token's Slurm user may not use the gate; ask the staff that issued it",
   },
+  token_altered: {
+    status: 401,
+    number: 20125,
+    bearerError: 'invalid_token',
+    description: 'this API token is no longer as it was issued; ask the staff that issued it for a new one',
+  },
+  token_not_sealed: {
+    status: 401,
+    number: 20126,
+    bearerError: 'invalid_token',
+    description:
+      'this API token was issued in a way that is not accepted any more; ask the staff that issued it for a new one',
+  },
+  token_sealed_too_early: {
+    status: 401,
+    number: 20127,
+    bearerError: 'invalid_token',
+    description:
+      'this API token is from a time that is not accepted any more; ask the staff that issued it for a new one',
+  },
+  token_user_changed: {
+    status: 401,
+    number: 20128,
+    bearerError: 'invalid_token',
+    description:
+      "this API token's user is not the one it was issued for any more; ask the staff that issued it for a new one",
+  },
   munge_malformed: {
     status: 401,
     number: 20140,

@@ -16,6 +16,11 @@ export const OUTAGES = {
     number: 20601,
     description: 'the MUNGE verifier does not answer; try again shortly',
   },
+  signer_unavailable: {
+    status: 503,
+    number: 20615,
+    description: 'nobody signs Slurm tokens at the moment; try again shortly',
+  },
   munged_unavailable: {
     status: 503,
     number: 20602,

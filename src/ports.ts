@@ -4,6 +4,7 @@
  */
 
 import type { Refusal } from './refusal.ts'
+import type { SlurmToken } from './slurm-token.ts'
 
 /** Unix time in milliseconds. */
 export type Clock = () => number
@@ -34,6 +35,8 @@ export interface MungeIdentity {
   readonly expiresAt: number
   /** Digest of the only request it may be used for, lower-case hex; null: it is not bound to one. */
   readonly boundDigest: string | null
+  /** Signed for this very credential by the verifier, which has claimed it in the replay guard. Absent: neither. */
+  readonly slurmToken?: SlurmToken
 }
 
 /** Decides on one MUNGE credential. A credential that was accepted once is used up. */

@@ -1,5 +1,8 @@
 /** Whom a credential proved the caller to be. Built by the authenticators only. */
 
+import type { Secret } from './secret.ts'
+import type { SlurmToken } from './slurm-token.ts'
+
 /** Scopes of the first row are always open to tokens, those of the second with `ADMIN_SCOPES=on`. */
 export const PUBLIC_SCOPES = ['slurm:read', 'slurmdb:read', 'slurm:jobs:manage'] as const
 export const ADMIN_SCOPES = [
@@ -24,6 +27,8 @@ export interface MungePrincipal {
   readonly uid: number
   /** Of the one request the credential was made for; null: for any. Compared before anything else is decided. */
   readonly boundDigest: string | null
+  /** Signed by the verifier for this very credential; null: the gateway signs itself. */
+  readonly slurmToken: SlurmToken | null
 }
 
 /** An API token: acts as its Slurm user, within its scopes and account. */
@@ -37,6 +42,8 @@ export interface TokenPrincipal {
   readonly account: string | null
   /** Unix time in seconds; null: never. */
   readonly expiresAt: number | null
+  /** What was presented, for a signer that asks for it; null: nobody did, as where a token is only explained. */
+  readonly presented: Secret | null
 }
 
 /** An API token that may write to jobs of one account only. */

@@ -19,12 +19,20 @@ export interface RateLimitOptions {
 }
 
 export function createRateLimit({ requestsPerSecond, now }: RateLimitOptions): LimitRate {
+  const limitName = createNamedRateLimit({ requestsPerSecond, now })
+  return requestsPerSecond === 0 ? () => null : (principal) => limitName(nameCaller(principal))
+}
+
+/** The same for whoever is counted by a name. */
+export function createNamedRateLimit({
+  requestsPerSecond,
+  now,
+}: RateLimitOptions): (name: string) => Refusal | null {
   if (requestsPerSecond === 0) return () => null
   const findBucket = createBuckets(RATED_CALLERS_MAX)
-  return function limitRate(principal) {
+  return function limitRate(name) {
     const at = now()
-    const bucket = findBucket(nameCaller(principal), at)
-    return takeRequest(bucket, requestsPerSecond, at) ? null : refuse('rate_limited')
+    return takeRequest(findBucket(name, at), requestsPerSecond, at) ? null : refuse('rate_limited')
   }
 }
 

@@ -28,8 +28,8 @@ import {
 } from './munge/verifier-settings.ts'
 import type { LogLevel } from './ports.ts'
 import { NEWEST_VERSION, OLDEST_VERSION } from './policy/route-table.ts'
-import { readSlurmKey, type ReadKeyFile } from './slurm-key-settings.ts'
-import type { SlurmKey } from './slurm-token.ts'
+import { readSigning, type Signing } from './signing-settings.ts'
+import type { ReadKeyFile } from './slurm-key-settings.ts'
 import { readDatabaseUrl } from './tokens/database-settings.ts'
 
 export type RuntimeName = 'node' | 'workerd'
@@ -37,7 +37,13 @@ export type RuntimeName = 'node' | 'workerd'
 export type MungeSettings =
   | { readonly mode: 'off' }
   | { readonly mode: 'local'; readonly policy: MungePolicy }
-  | { readonly mode: 'remote'; readonly url: URL; readonly keys: ExchangeKeys }
+  | { readonly mode: 'remote' }
+
+/** The verifier that this gateway asks, for MUNGE credentials and, where it signs, for Slurm tokens. */
+export interface VerifierLink {
+  readonly url: URL
+  readonly keys: ExchangeKeys
+}
 
 export type SlurmrestdAddress =
   { readonly kind: 'url'; readonly url: URL } | { readonly kind: 'unix'; readonly path: string }
@@ -45,11 +51,12 @@ export type SlurmrestdAddress =
 export interface GatewaySettings {
   readonly databaseUrl: string
   readonly slurmrestd: SlurmrestdAddress
-  readonly slurmKey: SlurmKey
-  readonly slurmTokenLifespanSeconds: number
+  readonly signing: Signing
   readonly deniedUsers: ReadonlySet<string>
   readonly versions: 'auto' | readonly number[]
   readonly munge: MungeSettings
+  /** null: neither MUNGE nor signing is remote. */
+  readonly verifier: VerifierLink | null
   /** Whether a MUNGE credential has to be bound to its request for a write. */
   readonly areWritesBound: boolean
   readonly replayGuard: 'postgres' | 'local'
@@ -86,18 +93,12 @@ export function parseGatewaySettings(
   const problems: string[] = []
   const listener = readGatewayListener(env, runtime, problems)
   const slurmrestd = readSlurmrestd(source, problems)
-  const slurmKey = readSlurmKey(source, problems)
+  const signing = readSigning({ ...source, isEdge: runtime === 'workerd' }, problems)
   const settings = {
     databaseUrl: readDatabaseUrl(env, problems),
-    slurmTokenLifespanSeconds: readInteger(
-      env,
-      'SLURM_JWT_LIFESPAN_SECONDS',
-      { default: 120, min: 30, max: 600 },
-      problems,
-    ),
     deniedUsers: readDeniedUsers(env, problems),
     versions: readVersionSetting(env, problems),
-    munge: readMunge(source, listener, problems),
+    ...readVerifying(source, { listener, isSignedThere: signing?.signer === 'verifier' }, problems),
     areWritesBound: readRequireBinding(env, problems),
     replayGuard: readReplayGuard(env, runtime, problems),
     clientAddress: readClientAddress(env, runtime, problems),
@@ -125,10 +126,10 @@ export function parseGatewaySettings(
     ),
     logLevel: readLogLevel(env, problems),
   }
-  if (problems.length > 0 || slurmrestd === null || slurmKey === null) {
+  if (problems.length > 0 || slurmrestd === null || signing === null) {
     return { problems: [...new Set(problems)] }
   }
-  return { ...settings, slurmrestd, slurmKey }
+  return { ...settings, slurmrestd, signing }
 }
 
 const MIB = 1024 * 1024
@@ -184,35 +185,56 @@ export function readBodyMaxBytes(env: Environment, problems: string[]): number {
   return readInteger(env, 'REQUEST_BODY_MAX_BYTES', options, problems)
 }
 
-function readMunge(
-  { env, runtime }: SettingsSource,
-  listener: Listener | UnixListener | null,
+function readVerifying(
+  source: SettingsSource,
+  options: { readonly listener: Listener | UnixListener | null; readonly isSignedThere: boolean },
   problems: string[],
-): MungeSettings {
+): Pick<GatewaySettings, 'munge' | 'verifier'> {
+  const { env, runtime } = source
   const url = readUrl(env, 'MUNGE_VERIFIER_URL', { protocols: ['http:', 'https:'] }, problems)
   const byDefault = url !== null ? 'remote' : runtime === 'node' ? 'local' : 'off'
   const choices = ['remote', 'local', 'off'] as const
   const mode = readChoice(env, 'MUNGE_MODE', { default: byDefault, choices }, problems)
-  if (mode === 'off') {
-    if (url !== null) problems.push('MUNGE_VERIFIER_URL is set, and MUNGE_MODE=off: which of them is meant?')
-    return { mode }
+  const isAsked = mode === 'remote' || options.isSignedThere
+  if (url !== null && mode === 'off' && !isAsked) {
+    problems.push('MUNGE_VERIFIER_URL is set, and MUNGE_MODE=off: which of them is meant?')
   }
-  if (mode === 'local') {
-    if (runtime === 'workerd') problems.push('MUNGE_MODE=local needs Node: use remote or off')
-    const isListenerLoopback = listener !== null && ('unixPath' in listener || listener.isLoopback)
-    return { mode, policy: parseMungePolicy(env, { isListenerLoopback }, problems) }
+  if (mode === 'local' && options.isSignedThere) {
+    problems.push('SLURM_TOKEN_SIGNER=verifier needs MUNGE_MODE=remote or off: the signer verifies itself')
   }
-  for (const name of MUNGE_POLICY_NAMES) {
-    if (readText(env, name) !== null)
-      problems.push(`${name} belongs to the verifier, which is remote: set it there`)
+  const verifier = isAsked ? readVerifierLink(source, url, problems) : null
+  if (mode === 'local') return { munge: readLocalMunge(source, options.listener, problems), verifier }
+  if (mode === 'remote') {
+    for (const name of MUNGE_POLICY_NAMES) {
+      if (readText(env, name) !== null)
+        problems.push(`${name} belongs to the verifier, which is remote: set it there`)
+    }
   }
+  return { munge: { mode }, verifier }
+}
+
+function readVerifierLink(
+  { env, runtime }: SettingsSource,
+  url: URL | null,
+  problems: string[],
+): VerifierLink | null {
   const keys = readExchangeKeys(env, problems)
   if (url === null) {
-    problems.push('MUNGE_VERIFIER_URL is required with MUNGE_MODE=remote')
-    return { mode: 'off' }
+    problems.push('MUNGE_VERIFIER_URL is required with MUNGE_MODE=remote and SLURM_TOKEN_SIGNER=verifier')
+    return null
   }
   requireConfidential(env, 'MUNGE_VERIFIER_URL', url, runtime, problems)
-  return { mode, url, keys }
+  return { url, keys }
+}
+
+function readLocalMunge(
+  { env, runtime }: SettingsSource,
+  listener: Listener | UnixListener | null,
+  problems: string[],
+): MungeSettings {
+  if (runtime === 'workerd') problems.push('MUNGE_MODE=local needs Node: use remote or off')
+  const isListenerLoopback = listener !== null && ('unixPath' in listener || listener.isLoopback)
+  return { mode: 'local', policy: parseMungePolicy(env, { isListenerLoopback }, problems) }
 }
 
 function readRequireBinding(env: Environment, problems: string[]): boolean {

@@ -6,8 +6,8 @@
 import { importJWK, SignJWT, type CryptoKey, type JWK } from 'jose'
 import { SLURM_TOKENS_KEPT } from './limits.ts'
 import type { Clock } from './ports.ts'
-import { isDeniedUser } from './principal.ts'
-import { Outage } from './refusal.ts'
+import { isDeniedUser, type Principal } from './principal.ts'
+import { Outage, type Refusal } from './refusal.ts'
 
 /** HS256: the bytes of `jwt_hs256.key`. RS256: a private JWK whose `kid` stands in Slurm's JWKS file. */
 export type SlurmKey =
@@ -25,12 +25,41 @@ export async function isUsableKey(key: SlurmKey): Promise<boolean> {
   }
 }
 
-export interface SlurmTokenSource {
+/** A signed Slurm token. */
+export interface SlurmToken {
+  readonly token: string
+  /** Unix seconds, whole. */
+  readonly issuedAt: number
+  /** Unix seconds up to which it may be used: half of its life. */
+  readonly useUntil: number
+}
+
+/** Whom a call is made as, where the key is at hand: no proof is asked for. */
+export interface NamedUser {
+  readonly slurmUser: string
+}
+
+/** Where the tokens that slurmrestd is called with come from. */
+export interface SlurmTokenSource<Actor extends NamedUser = Principal> {
+  /**
+   * Whether whoever signs agrees to this principal: asked once it is authenticated. null: this process signs, and does.
+   * @throws Outage of whoever signs.
+   */
+  readonly confirm: ((actor: Actor) => Promise<Refusal | null>) | null
+  /**
+   * @returns a token for exactly this principal's user with at least half its life left.
+   * @throws Outage `internal_error` for a denied user: authentication lets none through; those of whoever signs.
+   */
+  findToken(actor: Actor): Promise<string>
+}
+
+/** Signs Slurm tokens with a key of this process, and keeps them for use again. */
+export interface SlurmTokenMinter {
   /**
    * @returns a token for exactly this user with at least half its life left.
-   * @throws Outage `internal_error` for a denied user: authentication lets none through.
+   * @throws Outage `internal_error` for a denied user.
    */
-  findToken(slurmUser: string): Promise<string>
+  mint(slurmUser: string): Promise<SlurmToken>
 }
 
 export interface SlurmTokenOptions {
@@ -40,12 +69,21 @@ export interface SlurmTokenOptions {
   readonly now: Clock
 }
 
-export function createSlurmTokenSource(options: SlurmTokenOptions): SlurmTokenSource {
+/** The source of a gateway that has the key itself. */
+export function createSlurmTokenSource(options: SlurmTokenOptions): SlurmTokenSource<NamedUser> {
+  const minter = createSlurmTokenMinter(options)
+  return {
+    confirm: null,
+    findToken: async ({ slurmUser }) => (await minter.mint(slurmUser)).token,
+  }
+}
+
+export function createSlurmTokenMinter(options: SlurmTokenOptions): SlurmTokenMinter {
   const { key, lifespanSeconds, deniedUsers, now } = options
-  const kept = new Map<string, { token: string; issuedAt: number; useUntil: number }>()
+  const kept = new Map<string, SlurmToken>()
   let signingKey: CryptoKey | Uint8Array | null = null
 
-  async function mint(slurmUser: string, issuedAt: number): Promise<string> {
+  async function sign(slurmUser: string, issuedAt: number): Promise<string> {
     const signWith = signingKey ?? (key.algorithm === 'HS256' ? key.bytes : await importJWK(key.jwk, 'RS256'))
     signingKey = signWith
     // Slurm reads `sun` and `exp`, takes integers only and allows no leeway (measured).
@@ -61,23 +99,23 @@ export function createSlurmTokenSource(options: SlurmTokenOptions): SlurmTokenSo
   }
 
   return {
-    async findToken(slurmUser) {
+    async mint(slurmUser) {
       if (isDeniedUser(deniedUsers, slurmUser))
         throw new Outage('internal_error', 'a denied user reached the minting of tokens')
       const exactSeconds = now() / 1000
-      const nowSeconds = Math.floor(exactSeconds)
       const found = kept.get(slurmUser)
-      // A clock that was set back would stretch a token's life.
-      const isUsable = found !== undefined && found.issuedAt <= nowSeconds && exactSeconds <= found.useUntil
-      if (isUsable) return found.token
-      const token = await mint(slurmUser, nowSeconds)
+      if (found !== undefined && isUsable(found, exactSeconds)) return found
+      const issuedAt = Math.floor(exactSeconds)
+      const token = await sign(slurmUser, issuedAt)
+      const minted = { token, issuedAt, useUntil: issuedAt + Math.floor(lifespanSeconds / 2) }
       if (kept.size >= SLURM_TOKENS_KEPT) kept.clear()
-      kept.set(slurmUser, {
-        token,
-        issuedAt: nowSeconds,
-        useUntil: nowSeconds + Math.floor(lifespanSeconds / 2),
-      })
-      return token
+      kept.set(slurmUser, minted)
+      return minted
     },
   }
+}
+
+/** A clock that was set back would stretch a token's life. @param exactSeconds Unix time. */
+export function isUsable({ issuedAt, useUntil }: SlurmToken, exactSeconds: number): boolean {
+  return issuedAt <= Math.floor(exactSeconds) && exactSeconds <= useUntil
 }

@@ -10,7 +10,7 @@ import type { Clock, Upstream, UpstreamAnswer } from './ports.ts'
 import type { Principal } from './principal.ts'
 import { Outage } from './refusal.ts'
 import type { Method } from './policy/route-table.ts'
-import type { SlurmTokenSource } from './slurm-token.ts'
+import type { NamedUser, SlurmTokenSource } from './slurm-token.ts'
 import type { Slots } from './slots.ts'
 
 /** A call without an identity. */
@@ -38,37 +38,39 @@ export function buildUpstreamCall(grant: Grant, headers: Headers): UpstreamCall 
   }
 }
 
-/** Whom a call is made as. */
-type Actor = Pick<Principal, 'slurmUser'>
-
 /**
  * Sends one call as the principal's user.
  * @throws Outage `overloaded`, `job_check_stale` before anything was sent; `upstream_unreachable`, `upstream_timeout`.
  */
-export type SendUpstream = (principal: Actor, call: UpstreamCall) => Promise<UpstreamAnswer>
+export type SendUpstream<Actor extends NamedUser = Principal> = (
+  actor: Actor,
+  call: UpstreamCall,
+) => Promise<UpstreamAnswer>
 
-export interface SendOptions {
+export interface SendOptions<Actor extends NamedUser> {
   readonly upstream: Upstream
-  readonly slurmTokens: SlurmTokenSource
+  readonly slurmTokens: SlurmTokenSource<Actor>
   readonly slots: Slots
   readonly timeoutMilliseconds: number
   readonly now: Clock
 }
 
-export function createSendUpstream(options: SendOptions): SendUpstream {
+export function createSendUpstream<Actor extends NamedUser>(
+  options: SendOptions<Actor>,
+): SendUpstream<Actor> {
   const { upstream, slurmTokens, slots, timeoutMilliseconds, now } = options
-  return async function sendUpstream(principal, call) {
+  return async function sendUpstream(actor, call) {
     const giveBack = await slots.take()
     try {
       // Chosen after the wait for a slot, so that it has at least half its life left when it is used.
-      const token = await slurmTokens.findToken(principal.slurmUser)
+      const token = await slurmTokens.findToken(actor)
       if (call.sendBefore !== null && now() > call.sendBefore) {
         throw new Outage('job_check_stale', 'the write waited too long for a slot')
       }
       return await upstream.send({
         method: call.method,
         target: call.target,
-        headers: buildHeaders(principal, token, call),
+        headers: buildHeaders(actor, token, call),
         body: call.body?.bytes ?? null,
         timeoutMilliseconds,
         onEnd: giveBack,
@@ -81,10 +83,10 @@ export function createSendUpstream(options: SendOptions): SendUpstream {
 }
 
 /** slurmrestd 24.11+ answers 401 to `Authorization` beside its own headers (measured), so only its own are used. */
-function buildHeaders(principal: Actor, token: string, call: UpstreamCall): Record<string, string> {
+function buildHeaders(actor: NamedUser, token: string, call: UpstreamCall): Record<string, string> {
   const headers: Record<string, string> = {
     accept: call.accept,
-    'x-slurm-user-name': principal.slurmUser,
+    'x-slurm-user-name': actor.slurmUser,
     'x-slurm-user-token': token,
   }
   if (call.body !== null) headers['content-type'] = call.body.contentType

@@ -20,7 +20,16 @@ import { HOST_MAP_MAX_LINES, HOST_MAP_MIN_PREFIX_IPV4, HOST_MAP_MIN_PREFIX_IPV6 
 import { parseHostMap } from '../src/munge/host-map.ts'
 import { OUTAGES } from '../src/outages.ts'
 import { REFUSALS } from '../src/refusal.ts'
+import type { SignerSettings } from '../src/signer/signer-settings.ts'
 import { parseGatewaySettings, type GatewaySettings, type RuntimeName } from '../src/settings.ts'
+import {
+  DEFAULT_ROLE_PREFIX,
+  GATEWAY_RIGHTS,
+  ISSUER_RIGHTS,
+  nameRoles,
+  type TableRight,
+  TABLES,
+} from '../src/tokens/database-roles.ts'
 import { SERVICE_USER_WARNING_CODES } from '../src/tokens/service-user.ts'
 
 const readme = read('README.md')
@@ -70,7 +79,7 @@ test('the error table in README.md is the one in the code', () => {
 
 test('every variable that the code reads is in the configuration table, and every one in the table is read', () => {
   const pattern =
-    /\b(?:DATABASE_URL|SLURMRESTD_URL|SLURM_[A-Z0-9_]+|MUNGE_[A-Z_]+|REPLAY_GUARD|CLIENT_ADDRESS_FROM|TRUSTED_PROXIES|BEARER_USER_NAMES|ADMIN_SCOPES|HOST|PORT|VERIFIER_[A-Z_]+|TLS_[A-Z_]+|ALLOW_PLAINTEXT|PUBLIC_BASE_PATH|REQUEST_BODY_MAX_BYTES|RATE_LIMIT_PER_SECOND|UPSTREAM_[A-Z_]+|LOG_LEVEL)\b/g
+    /\b(?:DATABASE_URL|SLURMRESTD_URL|SLURM_[A-Z0-9_]+|MUNGE_[A-Z_]+|REPLAY_GUARD|CLIENT_ADDRESS_FROM|TRUSTED_PROXIES|BEARER_USER_NAMES|ADMIN_SCOPES|HOST|PORT|VERIFIER_[A-Z_]+|TLS_[A-Z_]+|ALLOW_PLAINTEXT|PUBLIC_BASE_PATH|REQUEST_BODY_MAX_BYTES|RATE_LIMIT_PER_SECOND|UPSTREAM_[A-Z_]+|LOG_LEVEL|TOKENS?_[A-Z_]+|SIGNER_[A-Z_]+)\b/g
   const code = [
     ...(readSources('src') + readSources('functions')).matchAll(/['`]([A-Z][A-Z0-9_]+)['`]/g),
   ].map((match) => match[1] ?? '')
@@ -94,17 +103,42 @@ function readGateway(runtime: RuntimeName, more: Readonly<Record<string, string>
   return settings
 }
 
+/** A signer with nothing but what it needs. */
+function readSigner(): SignerSettings {
+  const files: Readonly<Record<string, string>> = {
+    '/rows': Buffer.alloc(32, 3).toString('base64'),
+    '/jwk': JSON.stringify({ kty: 'EC', crv: 'P-256', x: 'eA', y: 'eQ', d: 'eA', kid: 'k1' }),
+  }
+  const env = {
+    ...MINIMAL,
+    VERIFIER_SIGNS: 'yes',
+    SIGNER_PRIVATE_KEY_FILE: '/jwk',
+    TOKEN_KEY_FILE: '/rows',
+  }
+  const settings = parseVerifierSettings(env, (path) => new TextEncoder().encode(files[path] ?? ''))
+  if ('problems' in settings || settings.signer === null) throw new Error('no signer')
+  return settings.signer
+}
+
 /** What the code has where nothing is set, written as the table writes it. */
 function buildDefaults(): Readonly<Record<string, string>> {
-  const [node, worker] = [readGateway('node'), readGateway('workerd')]
+  const [node, worker] = [
+    readGateway('node'),
+    readGateway('workerd', { SLURM_KEY_AT_EDGE: 'accept-cluster-root' }),
+  ]
   const remote = readGateway('node', { MUNGE_VERIFIER_URL: 'https://verifier.example' })
   const verifier = parseVerifierSettings(MINIMAL)
   const { listener } = node
   if ('problems' in verifier || listener === null || 'unixPath' in listener) throw new Error('no listener')
   const { policy } = verifier
   const none = (list: readonly unknown[]): string => (list.length === 0 ? 'none' : 'some')
+  const signer = readSigner()
   return {
-    SLURM_JWT_LIFESPAN_SECONDS: String(node.slurmTokenLifespanSeconds),
+    SLURM_TOKEN_SIGNER: `\`${node.signing.signer}\``,
+    SIGNER_RATE_LIMIT_PER_SECOND: String(signer.requestsPerSecond),
+    VERIFIER_SIGNS: verifier.signer === null ? '`no`' : '`yes`',
+    SLURM_JWT_LIFESPAN_SECONDS:
+      node.signing.signer === 'gateway' ? String(node.signing.lifespanSeconds) : 'none',
     SLURM_DENIED_USERS: `\`${[...node.deniedUsers].join(',')}\``,
     SLURM_API_VERSIONS: `\`${String(node.versions)}\``,
     MUNGE_MODE: `\`${remote.munge.mode}\` if the URL is set, else \`${node.munge.mode}\` on Node, \`${worker.munge.mode}\` on Workers`,
@@ -132,12 +166,17 @@ function buildDefaults(): Readonly<Record<string, string>> {
 /** Rows without a default: what is missing is reported, or there is nothing. */
 const WITHOUT_DEFAULT: Readonly<Record<string, string>> = {
   DATABASE_URL: 'required',
+  SIGNER_PUBLIC_KEY: 'required with the signer',
+  SIGNER_PRIVATE_KEY_FILE: 'required with `VERIFIER_SIGNS`',
+  SLURM_KEY_AT_EDGE: '–',
   SLURMRESTD_URL: 'required',
   'SLURM_JWT_HS256_KEY_FILE SLURM_JWT_HS256_KEY SLURM_JWT_RS256_JWK_FILE SLURM_JWT_RS256_JWK': 'exactly one',
   MUNGE_VERIFIER_URL: '–',
   MUNGE_VERIFIER_KEY: 'required with the URL',
   MUNGE_HOST_MAP_FILE: 'required with `map`',
   'TLS_CERT_FILE TLS_KEY_FILE': '–',
+  TOKEN_KEY_FILE: '–',
+  TOKENS_NOT_BEFORE: '–',
   ALLOW_PLAINTEXT: '`no`',
 }
 
@@ -152,7 +191,12 @@ test('what the configuration table calls required is missed by name', () => {
   const env = { MUNGE_VERIFIER_URL: 'https://verifier.example', MUNGE_HOST_BINDING: 'map' }
   const found = [
     parseGatewaySettings({ env, runtime: 'node', readKeyFile: null }),
-    parseVerifierSettings(env),
+    parseGatewaySettings({
+      env: { ...env, SLURM_TOKEN_SIGNER: 'verifier' },
+      runtime: 'node',
+      readKeyFile: null,
+    }),
+    parseVerifierSettings({ ...env, VERIFIER_SIGNS: 'yes' }),
   ]
   const problems = found.flatMap((each) => ('problems' in each ? each.problems : [])).join('\n')
   for (const [names, , value = ''] of readTable('configuration')) {
@@ -195,6 +239,26 @@ test('the commands in README.md are those of slurmgate --help, with their exit c
   const block = `${commands.replaceAll(/^ {2}/gm, '')}\n${exitCodes}`
   expect(section('cli')).toBe(`\`\`\`\n${block}\n\`\`\``)
 })
+
+test('the table of database rights is the one that db grants gives', () => {
+  const roles = nameRoles(DEFAULT_ROLE_PREFIX)
+  const inCode = [
+    ...listTableRights(roles?.gateway, GATEWAY_RIGHTS),
+    ...listTableRights(roles?.issuer, ISSUER_RIGHTS),
+  ]
+  const rows = readTable('rights')
+  expect(rows.slice(0, -1)).toEqual(inCode)
+  expect(readNames(rows.at(-1)?.[0])).toEqual([roles?.migrator])
+})
+
+function listTableRights(role: string | undefined, rights: readonly TableRight[]): readonly string[][] {
+  return TABLES.flatMap((table) => {
+    const texts = rights
+      .filter((right) => right.table === table)
+      .map(({ privilege, columns }) => privilege + (columns === null ? '' : ` (${columns.join(', ')})`))
+    return texts.length === 0 ? [] : [[`\`${String(role)}\``, `\`${table}\``, texts.join(', ')]]
+  })
+}
 
 test('the time in which the user of a new token is looked up is the one in README.md', () => {
   expect(readme).toContain(`could not be looked up within ${LOOK_UP_MILLISECONDS / 1000} s`)

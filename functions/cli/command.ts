@@ -6,6 +6,7 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import type { Environment } from '../../src/environment.ts'
 import type { Clock, RandomBytes } from '../../src/ports.ts'
+import type { FindUid } from '../../src/tokens/identity-drift.ts'
 
 type OptionsTable = NonNullable<ParseArgsConfig['options']>
 
@@ -20,6 +21,8 @@ export interface CommandContext {
   readonly userName: string
   readonly clock: Clock
   readonly randomBytes: RandomBytes
+  /** As this host knows its users. */
+  readonly findUid: FindUid
   /** Holds `package.json` and `migrations`. */
   readonly packageFolder: string
   /** Until `token issue` has found out about the token's user, or does without. Default 10,000. */

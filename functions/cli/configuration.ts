@@ -4,11 +4,19 @@ import { type Environment, readChoice } from '../../src/environment.ts'
 import { readDeniedUsers } from '../../src/munge/verifier-settings.ts'
 import { readDatabaseUrl } from '../../src/tokens/database-settings.ts'
 import { type Database, openDatabase } from '../../src/tokens/database.ts'
+import type { SealRules } from '../../src/tokens/row-seal.ts'
+import { readSealRules } from '../../src/tokens/row-seal-settings.ts'
 import { requireSchema } from '../../src/tokens/token-store.ts'
+import { readKeyFile } from '../node/key-file.ts'
 import { UsageError } from './command.ts'
 
-export interface IssueConfiguration {
+export interface StoreConfiguration {
   readonly databaseUrl: string
+  /** null: without `TOKEN_KEY_FILE`, rows are written without a seal. */
+  readonly seals: SealRules | null
+}
+
+export interface IssueConfiguration extends StoreConfiguration {
   readonly deniedUsers: ReadonlySet<string>
   readonly areAdminScopesOpen: boolean
 }
@@ -18,9 +26,17 @@ export function requireDatabaseUrl(env: Environment): string {
   return requireSettings(env, readDatabaseUrl)
 }
 
-export function readIssueConfiguration(env: Environment, problems: string[]): IssueConfiguration {
+/** For commands that change rows. */
+export function readStoreConfiguration(env: Environment, problems: string[]): StoreConfiguration {
   return {
     databaseUrl: readDatabaseUrl(env, problems),
+    seals: readSealRules({ env, readKeyFile }, problems),
+  }
+}
+
+export function readIssueConfiguration(env: Environment, problems: string[]): IssueConfiguration {
+  return {
+    ...readStoreConfiguration(env, problems),
     deniedUsers: readDeniedUsers(env, problems),
     areAdminScopesOpen:
       readChoice(env, 'ADMIN_SCOPES', { default: 'off', choices: ['off', 'on'] }, problems) === 'on',

@@ -3,7 +3,7 @@
 import { sql } from 'drizzle-orm'
 import { createClockAlarm } from '../../src/clock-alarm.ts'
 import { CLOCK_SKEW_MAX_SECONDS } from '../../src/limits.ts'
-import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
+import { createVerifierChannel } from '../../src/munge/verifier-channel.ts'
 import type { Log, MungeVerifier } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
 import { type GatewaySettings, parseGatewaySettings } from '../../src/settings.ts'
@@ -15,18 +15,24 @@ import { readKeyFile } from '../node/key-file.ts'
 import { createLocalVerifier } from '../node/local-verifier.ts'
 import { createUndiciUpstream } from '../node/undici-upstream.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
+import { findExcessRights } from './excess-rights.ts'
 import { formatTable } from './table.ts'
 
 const UPSTREAM_TIMEOUT_MILLISECONDS = 5_000
 
 interface Finding {
   readonly dependency: string
-  readonly state: 'ok' | 'FAILED' | 'off'
+  /** `warn` is no failure. */
+  readonly state: 'ok' | 'warn' | 'FAILED' | 'off'
   readonly detail: string
 }
 
 /** @returns what to say about a dependency that answered; throws where it did not. */
-type Check = () => Promise<string>
+type Check = () => Promise<string | Warning>
+
+interface Warning {
+  readonly warning: string
+}
 
 export const diagnose: Command = async (args, context) => {
   const { values } = parseOptions(args, { json: { type: 'boolean' } })
@@ -49,6 +55,7 @@ async function checkAll(settings: GatewaySettings, context: CommandContext): Pro
         await createTokenStore(db).check()
         return 'answers; the schema fits'
       }),
+      find('database role', () => judgeRole(db)),
       find('clock', () => compareClocks(db, context)),
       find('slurmrestd', () => askSlurmrestd(settings)),
       verifier === null
@@ -63,11 +70,19 @@ async function checkAll(settings: GatewaySettings, context: CommandContext): Pro
 
 async function find(dependency: string, check: Check): Promise<Finding> {
   try {
-    return { dependency, state: 'ok', detail: await check() }
+    const said = await check()
+    if (typeof said === 'string') return { dependency, state: 'ok', detail: said }
+    return { dependency, state: 'warn', detail: said.warning }
   } catch (error) {
     const isOurs = error instanceof Outage || error instanceof CommandFailure
     return { dependency, state: 'FAILED', detail: isOurs ? error.message : describeDatabaseError(error) }
   }
+}
+
+async function judgeRole(db: Database): Promise<string | Warning> {
+  const excess = await db.query((drizzle) => findExcessRights(drizzle))
+  if (excess.length === 0) return 'can do no more than a gateway needs'
+  return { warning: `${excess.join('; ')}: more than a gateway needs; see: slurmgate db grants` }
 }
 
 async function compareClocks(db: Database, context: CommandContext): Promise<string> {
@@ -102,7 +117,7 @@ async function askSlurmrestd(settings: GatewaySettings): Promise<string> {
   }
 }
 
-function ask(verifier: MungeVerifier, skews: readonly string[]): Check {
+function ask(verifier: Pick<MungeVerifier, 'check'>, skews: readonly string[]): Check {
   return async () => {
     await verifier.check()
     if (skews.length > 0) throw new CommandFailure(`answers, but ${skews.join(' and ')}`)
@@ -132,12 +147,12 @@ function buildSkewLog(skews: string[]): Log {
 }
 
 function buildVerifier(
-  { munge }: GatewaySettings,
+  { munge, verifier }: GatewaySettings,
   { clock, randomBytes }: CommandContext,
   log: Log,
-): MungeVerifier | null {
-  if (munge.mode === 'off') return null
+): Pick<MungeVerifier, 'check'> | null {
   if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, hostMap: null, clock, log })
+  if (verifier === null) return null
   const watchClock = createClockAlarm({ clock, log })
-  return createRemoteVerifier({ url: munge.url, keys: munge.keys, fetch, clock, randomBytes, watchClock })
+  return createVerifierChannel({ ...verifier, fetch, clock, randomBytes, watchClock })
 }

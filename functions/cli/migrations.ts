@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import { findSqlState } from '../../src/tokens/database-error.ts'
+import { BOOK_SCHEMA } from '../../src/tokens/database-roles.ts'
 import { type Database, openDatabase } from '../../src/tokens/database.ts'
 
 export interface Migration {
@@ -14,14 +15,15 @@ export interface Migration {
 }
 
 /** Keeps two migrators from running at once. Any constant will do; this is "slurmgat" in ASCII. */
-const ADVISORY_LOCK = '8317145262953787764'
+export const ADVISORY_LOCK = '8317145262953787764'
 /** A migration may rewrite a table. */
 const DEADLINE_SECONDS = 600
 
 const MISSING_TABLE = new Set(['42P01', '3F000'])
 
 /**
- * Applies what is missing, in one transaction; with nothing missing it changes nothing.
+ * Applies what is missing, in one transaction; with nothing missing it changes nothing. Once a role owns the schema of the
+ * migrator's book (`db grants`), it acts as that role where it may, so that what it makes belongs to it.
  *
  * @param folder holds `meta/_journal.json` and the SQL files.
  * @returns the migrations that were applied now, oldest first.
@@ -34,6 +36,7 @@ export async function applyMigrations(url: string, folder: string): Promise<read
   const { db, close } = openDatabase(url, { max: 1, idleTimeoutSeconds: DEADLINE_SECONDS, ...limits })
   try {
     await db.query((drizzle) => drizzle.execute(sql`select pg_advisory_lock(${ADVISORY_LOCK}::bigint)`))
+    await actAsOwner(db)
     const before = await readApplied(db)
     await db.query((drizzle) => migrate(drizzle, { migrationsFolder: folder }))
     return journal.filter(({ when }) => !before.has(when))
@@ -51,6 +54,17 @@ export async function readJournal(folder: string): Promise<readonly Migration[]>
   if (migrations.length === 0 || migrations.length < entries.length)
     throw new Error('the journal is unreadable')
   return migrations.map(({ tag, when }) => ({ tag, when }))
+}
+
+/** For the life of the connection: it is not for a pooler that hands connections on within a session. */
+async function actAsOwner(db: Database): Promise<void> {
+  const [row] = await db.query((drizzle) =>
+    drizzle.execute<{ owner: string }>(sql`
+      select quote_ident(rolname) as owner from pg_namespace join pg_roles on pg_roles.oid = nspowner
+      where nspname = ${BOOK_SCHEMA} and rolname <> current_user
+        and pg_has_role(nspowner, case when current_setting('server_version_num')::int < 160000 then 'MEMBER' else 'SET' end)`),
+  )
+  if (row !== undefined) await db.query((drizzle) => drizzle.execute(sql.raw(`set role ${row.owner}`)))
 }
 
 async function readApplied(db: Database): Promise<ReadonlySet<number>> {

@@ -4,7 +4,7 @@ import { checkIssueRequest, type IssueOrder, type RawIssueRequest } from '../../
 import type { IssuedToken } from '../../src/tokens/issue-token.ts'
 import { CommandFailure, type CommandContext, UsageError } from './command.ts'
 import type { IssueConfiguration } from './configuration.ts'
-import { cleanCell, formatDate, formatTable } from './table.ts'
+import { cleanCell, formatDate, formatTable, formatUid } from './table.ts'
 
 /** @throws UsageError, CommandFailure with every rule that the request breaks. */
 export function requireOrder(
@@ -45,6 +45,7 @@ export function describeNewToken(issued: IssuedToken, order: IssueOrder): Readon
     token: issued.token,
     name: order.name,
     user: order.slurmUser,
+    uid: issued.uid,
     account: order.account,
     scopes: order.scopes,
     format: order.form.format,
@@ -59,6 +60,7 @@ function listFields(issued: IssuedToken, order: IssueOrder): readonly (readonly 
     ['id', issued.id],
     ['name', order.name],
     ['user', order.slurmUser],
+    ['uid', formatUid(issued.uid)],
     ['account', order.account ?? '(any)'],
     ['scopes', order.scopes.join(', ')],
     ['expires', formatDate(expiresAt, 'never')],

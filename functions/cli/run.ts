@@ -8,7 +8,10 @@ import { join } from 'node:path'
 import { Outage } from '../../src/refusal.ts'
 import { describeDatabaseError } from '../../src/tokens/database-error.ts'
 import { type Command, type CommandContext, CommandFailure, type ExitCode, UsageError } from './command.ts'
+import { grantRights } from './db-grants.ts'
+import { sealDatabase } from './db-seal.ts'
 import { migrateDatabase } from './db.ts'
+import { makeSignerKey, printSignerKey } from './signer-key.ts'
 import { list, revoke, show } from './token.ts'
 import { issue } from './token-issue.ts'
 import { rotate } from './token-rotate.ts'
@@ -21,6 +24,10 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['token revoke', revoke],
   ['token rotate', rotate],
   ['db migrate', migrateDatabase],
+  ['db grants', grantRights],
+  ['signer-key new', makeSignerKey],
+  ['signer-key public', printSignerKey],
+  ['db seal', sealDatabase],
 ])
 
 /** Brings in the gateway's settings and adapters, so it is loaded only when asked for. */

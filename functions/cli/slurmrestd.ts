@@ -4,7 +4,7 @@ import type { Environment } from '../../src/environment.ts'
 import { readSlurmrestd, readVersionSetting, type SlurmrestdAddress } from '../../src/settings.ts'
 import { createQueuedSlots } from '../../src/slots.ts'
 import { readSlurmKey } from '../../src/slurm-key-settings.ts'
-import { createSlurmTokenSource, isUsableKey, type SlurmKey } from '../../src/slurm-token.ts'
+import { createSlurmTokenSource, isUsableKey, type NamedUser, type SlurmKey } from '../../src/slurm-token.ts'
 import { createSendUpstream, type SendUpstream } from '../../src/upstream-request.ts'
 import { fetchVersions } from '../../src/version-catalog.ts'
 import { readKeyFile } from '../node/key-file.ts'
@@ -17,7 +17,7 @@ export const SLURMRESTD_TIMEOUT_SECONDS = 10
 const SLURM_TOKEN_SECONDS = 30
 
 export interface SlurmrestdConnection {
-  readonly send: SendUpstream
+  readonly send: SendUpstream<NamedUser>
   /** `SLURM_API_VERSIONS`, or what slurmrestd says, asked each time. @throws Outage */
   readonly findVersions: () => Promise<readonly number[]>
 }

@@ -27,3 +27,7 @@ export function cleanCell(text: string): string {
 export function formatDate(date: Date | null, whenNull: string): string {
   return date === null ? whenNull : `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
+
+export function formatUid(uid: number | null): string {
+  return uid === null ? '(unknown)' : String(uid)
+}

@@ -8,6 +8,7 @@ import { type Command, CommandFailure, type CommandContext, parseOptions } from 
 import { readIssueConfiguration, requireSettings, withTokenDatabase } from './configuration.ts'
 import { describeNewToken, findOperator, requireOrder, showNewToken } from './new-token.ts'
 import { cleanCell } from './table.ts'
+import { findOwnUid, readUid } from './user-uid.ts'
 
 const OPTIONS = {
   name: { type: 'string' },
@@ -19,6 +20,7 @@ const OPTIONS = {
   format: { type: 'string' },
   'token-from-stdin': { type: 'boolean' },
   'issued-by': { type: 'string' },
+  uid: { type: 'string' },
   strict: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const
@@ -28,6 +30,7 @@ const STDIN_MAX_BYTES = IMPORTED_LENGTH_MAX + 2
 
 export const issue: Command = async (args, context) => {
   const { values } = parseOptions(args, OPTIONS)
+  const givenUid = readUid(values.uid)
   const configuration = requireSettings(context.env, readIssueConfiguration)
   const request: RawIssueRequest = {
     name: values.name,
@@ -41,8 +44,16 @@ export const issue: Command = async (args, context) => {
     issuedBy: values['issued-by'] ?? findOperator(context),
   }
   const order = requireOrder(request, configuration, context)
-  const warnings = await warn(order, configuration.deniedUsers, values.strict === true, context)
-  const issued = await withTokenDatabase(configuration.databaseUrl, (db) => issueToken(db, order, context))
+  const uid = givenUid ?? (await findOwnUid(order.slurmUser, context.findUid))
+  const warnings = [
+    ...(await findWarnings(order, configuration.deniedUsers, context)),
+    ...(typeof uid === 'number' ? [] : [uid]),
+  ]
+  tellWarnings(warnings, values.strict === true, context)
+  const ports = { ...context, seals: configuration.seals }
+  const issued = await withTokenDatabase(configuration.databaseUrl, (db) =>
+    issueToken(db, order, typeof uid === 'number' ? uid : null, ports),
+  )
   if (issued.kind === 'duplicate') {
     throw new CommandFailure('the store has this token already; nothing was changed (token list)')
   }
@@ -52,19 +63,22 @@ export const issue: Command = async (args, context) => {
   return 0
 }
 
-/**
- * Says what Slurm's accounting has against the token's user. Loads slurmrestd's adapter, which no other token command
- * needs.
- * @throws CommandFailure with `--strict` where there is a problem: before anything is written.
- */
-async function warn(
+/** What Slurm's accounting has against the token's user. Loads slurmrestd's adapter, which no other token command needs. */
+async function findWarnings(
   order: IssueOrder,
   deniedUsers: ReadonlySet<string>,
-  isStrict: boolean,
   context: CommandContext,
 ): Promise<readonly ServiceUserWarning[]> {
   const { warnOfServiceUser } = await import('./service-user.ts')
-  const warnings = await warnOfServiceUser(order, deniedUsers, context)
+  return await warnOfServiceUser(order, deniedUsers, context)
+}
+
+/** @throws CommandFailure with `--strict` where there is a problem: before anything is written. */
+function tellWarnings(
+  warnings: readonly ServiceUserWarning[],
+  isStrict: boolean,
+  context: CommandContext,
+): void {
   for (const warning of warnings) {
     const word = isProblem(warning) ? 'warning' : 'note'
     context.note(`slurmgate: ${word}: ${cleanCell(warning.text)}`)
@@ -72,7 +86,6 @@ async function warn(
   if (isStrict && warnings.some((warning) => isProblem(warning))) {
     throw new CommandFailure('no token was issued (--strict)')
   }
-  return warnings
 }
 
 async function readImport(context: CommandContext): Promise<string> {

@@ -7,7 +7,7 @@ import {
   rotateToken,
   type RotatedToken,
 } from '../../src/tokens/rotate-token.ts'
-import { findToken } from '../../src/tokens/token-register.ts'
+import { findToken, type RegisteredToken } from '../../src/tokens/token-register.ts'
 import type { Database } from '../../src/tokens/database.ts'
 import type { IssueOrder } from '../../src/tokens/issue-rules.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
@@ -18,8 +18,10 @@ import {
   withTokenDatabase,
 } from './configuration.ts'
 import { describeNewToken, findOperator, requireOrder, showNewToken } from './new-token.ts'
-import { formatDate } from './table.ts'
+import { describeRefusedChange } from './seal-problem.ts'
+import { cleanCell, formatDate } from './table.ts'
 import { requireId } from './token.ts'
+import { findOwnUid } from './user-uid.ts'
 
 const OPTIONS = {
   grace: { type: 'string' },
@@ -37,10 +39,9 @@ export const rotate: Command = async (args, context) => {
   const graceSeconds = readGrace(values.grace ?? DEFAULT_GRACE)
   const configuration = requireSettings(context.env, readIssueConfiguration)
   const issuedBy = values['issued-by'] ?? findOperator(context)
-  const { order, rotated } = await withTokenDatabase(configuration.databaseUrl, (db) =>
+  const { order, issued, oldEndsAt } = await withTokenDatabase(configuration.databaseUrl, (db) =>
     rotateIn(db, id, { graceSeconds, issuedBy, configuration }, context),
   )
-  const { issued, oldEndsAt } = rotated
   if (values.json === true) {
     const replaces = { id, ends_at: oldEndsAt.toISOString() }
     context.print(JSON.stringify({ ...describeNewToken(issued, order), replaces }) + '\n')
@@ -51,7 +52,7 @@ export const rotate: Command = async (args, context) => {
   return 0
 }
 
-interface Plan {
+interface Wish {
   readonly graceSeconds: number
   readonly issuedBy: string | undefined
   readonly configuration: IssueConfiguration
@@ -60,17 +61,24 @@ interface Plan {
 async function rotateIn(
   db: Database,
   id: string,
-  { graceSeconds, issuedBy, configuration }: Plan,
+  { graceSeconds, issuedBy, configuration }: Wish,
   context: CommandContext,
-): Promise<{ order: IssueOrder; rotated: RotatedToken }> {
+): Promise<RotatedToken> {
+  const buildOrder = (old: RegisteredToken): IssueOrder =>
+    requireOrder(buildRotationRequest(old, issuedBy), configuration, context)
   const old = await findToken(db, id)
   if (old === null) throw new CommandFailure(`there is no token ${id}`)
   const problem = findRotationProblem(old, context.clock)
   if (problem !== null) throw new CommandFailure(problem)
-  const order = requireOrder(buildRotationRequest(old, issuedBy), configuration, context)
-  const rotated = await rotateToken(db, id, order, graceSeconds, context)
+  const { slurmUser } = buildOrder(old)
+  const uid = old.uid ?? (await findOwnUid(slurmUser, context.findUid))
+  if (typeof uid !== 'number') context.note(`slurmgate: warning: ${cleanCell(uid.text)}`)
+  const foundUid = typeof uid === 'number' ? { slurmUser, uid } : null
+  const ports = { ...context, seals: configuration.seals }
+  const rotated = await rotateToken(db, id, { graceSeconds, buildOrder, foundUid }, ports)
   if (rotated === null) throw new CommandFailure(`${id} was changed meanwhile; nothing was issued`)
-  return { order, rotated }
+  if (rotated.kind === 'seal-problem') throw new CommandFailure(describeRefusedChange(id, rotated.problem))
+  return rotated
 }
 
 /** `0`, or a life such as `24h`. */

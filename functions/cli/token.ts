@@ -7,11 +7,17 @@ import {
   listTokens,
   readTokenState,
   type RegisteredToken,
-  revokeToken,
 } from '../../src/tokens/token-register.ts'
+import { revokeToken } from '../../src/tokens/revoke-token.ts'
 import { type Command, CommandFailure, parseOptions, UsageError } from './command.ts'
-import { requireDatabaseUrl, withTokenDatabase } from './configuration.ts'
-import { formatDate, formatTable } from './table.ts'
+import {
+  readStoreConfiguration,
+  requireDatabaseUrl,
+  requireSettings,
+  withTokenDatabase,
+} from './configuration.ts'
+import { describeRevokedSeal } from './seal-problem.ts'
+import { formatDate, formatTable, formatUid } from './table.ts'
 
 const OPTIONS = { json: { type: 'boolean' } } as const
 
@@ -50,10 +56,13 @@ export const show: Command = async (args, context) => {
 export const revoke: Command = async (args, context) => {
   const { values, positionals } = parseOptions(args, OPTIONS, 1)
   const id = requireId(positionals[0])
-  const outcome = await withTokenDatabase(requireDatabaseUrl(context.env), (db) =>
-    revokeToken(db, id, context.clock),
+  const { databaseUrl, seals } = requireSettings(context.env, readStoreConfiguration)
+  const { outcome, sealProblem } = await withTokenDatabase(databaseUrl, (db) =>
+    revokeToken(db, id, { clock: context.clock, seals }),
   )
   if (outcome === 'unknown') throw new CommandFailure(`there is no token ${id}`)
+  const warning = sealProblem === null ? null : describeRevokedSeal(id, sealProblem)
+  if (warning !== null) context.note(`slurmgate: warning: ${warning}`)
   const wasRevokedBefore = outcome === 'revoked-before'
   if (values.json === true) {
     context.print(JSON.stringify({ id, revoked: true, revoked_before: wasRevokedBefore }) + '\n')
@@ -73,6 +82,7 @@ function describe(token: RegisteredToken, clock: Clock): Readonly<Record<string,
     id: token.id,
     name: token.name,
     user: token.slurmUser,
+    uid: token.uid,
     account: token.account,
     scopes: token.scopes,
     format: token.format,
@@ -82,6 +92,7 @@ function describe(token: RegisteredToken, clock: Clock): Readonly<Record<string,
     revoked_at: token.revokedAt?.toISOString() ?? null,
     issued_by: token.issuedBy,
     replaced_by: token.replacedBy,
+    sealed_at: token.sealedAt?.toISOString() ?? null,
   }
 }
 
@@ -90,6 +101,7 @@ function listFields(token: RegisteredToken, clock: Clock): readonly (readonly st
     ['id', token.id],
     ['name', token.name],
     ['user', token.slurmUser],
+    ['uid', formatUid(token.uid)],
     ['account', token.account ?? '(any)'],
     ['scopes', token.scopes.join(', ')],
     ['format', token.format],
@@ -98,6 +110,7 @@ function listFields(token: RegisteredToken, clock: Clock): readonly (readonly st
     ['expires', formatDate(token.expiresAt, 'never')],
     ['revoked', formatDate(token.revokedAt, 'no')],
     ['replaced by', token.replacedBy ?? '(none)'],
+    ['sealed', formatDate(token.sealedAt, 'no')],
     ['issued by', token.issuedBy],
   ]
 }

@@ -7,7 +7,7 @@ usage:
   slurmgate verifier                   serve the MUNGE verifier, beside munged
   slurmgate token issue --name N --user U (--account A | --any-account) --scope S[,S...]
                         [--expires 90d|RFC 3339|never] [--format opaque|jwt]
-                        [--token-from-stdin] [--issued-by WHO] [--strict] [--json]
+                        [--token-from-stdin] [--issued-by WHO] [--uid N] [--strict] [--json]
   slurmgate token list [--json]
   slurmgate token show ID [--json]
   slurmgate token revoke ID [--json]
@@ -17,11 +17,19 @@ usage:
                                        how the gate would decide, and by which rule; forwards nothing
   slurmgate munge-header METHOD TARGET [--body FILE|-]
                                        the Authorization line of one request, for curl -H @-; good for that request only
+  slurmgate signer-key new FILE        a private key for the signer into FILE; prints the gateway's public half
+  slurmgate signer-key public FILE     prints that half again
   slurmgate db migrate [--json]        create or update the token store's schema
+  slurmgate db grants [--prefix NAME] [--apply] [--json]
+                                       SQL for the roles of gateway, issuer and migrator; --apply runs it
+  slurmgate db seal [--id ID [--reseal]] [--json]
+                                       seal the rows that have no seal, as they stand there; --reseal: also that wrong one
+  slurmgate db seal --check [--json]   list the rows whose seal is wrong or missing
   slurmgate doctor [--json]            ask every dependency, one line each
   slurmgate --help | --version
 
 Configuration is read from the environment; the token commands need DATABASE_URL, munge-header at most MUNGE_SOCKET.
+With TOKEN_KEY_FILE, token issue, rotate and revoke seal the rows they write; db seal needs it.
 With the gateway's SLURMRESTD_URL and SLURM_JWT_* too, token issue looks the user up in Slurm's accounting and warns of
 what the token's account would not confine; --strict issues nothing then, nor when nobody could be asked.
 Exit codes: 0 done, 1 refused or failed, 2 not understood or badly configured.

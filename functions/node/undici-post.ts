@@ -1,7 +1,7 @@
 /** Questions to the verifier over undici's pool: a fraction of what `fetch` costs for a short answer (bench). */
 
 import { Pool, type Dispatcher } from 'undici'
-import type { Post } from '../../src/munge/remote-verifier.ts'
+import type { Post } from '../../src/munge/verifier-channel.ts'
 
 /** The verifier's server closes idle connections after 5 s and says so; ours go first. */
 const KEEP_ALIVE_MILLISECONDS = 4_000

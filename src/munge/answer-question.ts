@@ -4,12 +4,13 @@
  */
 
 import { RATE_RETRY_AFTER_SECONDS } from '../limits.ts'
-import type { ClientAddress, Clock, Log, MungeVerifier } from '../ports.ts'
+import type { Clock, Log, MungeVerifier } from '../ports.ts'
 import { buildFullBucket, takeRequest } from '../rate-bucket.ts'
-import { Outage } from '../refusal.ts'
+import { isRefusal, Outage } from '../refusal.ts'
+import type { Signer } from '../signer/signer.ts'
 import { createSparingLine } from '../sparing-line.ts'
 import { isObject } from './exchange-signature.ts'
-import type { VerifierEnd } from './exchange.ts'
+import type { GenuineRequest, VerifierEnd } from './exchange.ts'
 import { buildVerdict, type Verdict } from './verdict.ts'
 
 /** A credential of 8 KiB and its signed request fit. */
@@ -20,6 +21,8 @@ export interface QuestionAnswererParts {
   readonly end: VerifierEnd
   /** Writes the decision to the log itself. */
   readonly verifier: MungeVerifier
+  /** Likewise. null: nothing is signed here. */
+  readonly signer: Signer | null
   /** `VERIFIER_RATE_LIMIT_PER_SECOND`: genuine questions about a credential; 0: any number. */
   readonly questionsPerSecond: number
   readonly clock: Clock
@@ -35,13 +38,13 @@ export interface QuestionAnswer {
 export interface QuestionAnswerer {
   /** Never throws. @param body untrusted, at most QUESTION_MAX_BYTES. */
   answer(body: string): Promise<QuestionAnswer>
-  /** munged and the name service, asked at most once a second. @throws a bug */
+  /** munged, the name service and, where it signs, the token store, asked at most once a second. @throws a bug */
   findReadiness(): Promise<Verdict>
 }
 
 export function createQuestionAnswerer(parts: QuestionAnswererParts): QuestionAnswerer {
-  const { end, verifier, log } = parts
-  const findReadiness = createReadiness(verifier, parts.clock)
+  const { end, log } = parts
+  const findReadiness = createReadiness(parts)
   const takeRoom = createRoom(parts)
   const logDisbelief = createSparingLine(log, 'warn', 'verifier_request_refused')
   const logExcess = createSparingLine(log, 'warn', 'verifier_overloaded')
@@ -49,19 +52,19 @@ export function createQuestionAnswerer(parts: QuestionAnswererParts): QuestionAn
   async function judge(body: string): Promise<QuestionAnswer> {
     const question = parseQuestion(body)
     if (question === null) return UNAUTHORIZED
-    const request = await end.openRequest(question.request, question.credential)
+    const request = await end.openRequest(question.request, question.credential, question.encrypted)
     if (request.kind === 'disbelieved') {
       logDisbelief({ reason: request.reason })
       return UNAUTHORIZED
     }
-    if (question.credential === null || request.client === null) {
+    if (question.credential === null && question.encrypted === null) {
       return { status: 200, text: await end.signAnswer(request, await findReadiness()) }
     }
     if (!takeRoom()) {
       logExcess({ questionsPerSecond: parts.questionsPerSecond })
       return OVERLOADED
     }
-    const verdict = await decide(verifier, question.credential, request.client)
+    const verdict = await decide(parts, question, request).catch(buildOutage)
     return { status: 200, text: await end.signAnswer(request, verdict) }
   }
 
@@ -94,21 +97,40 @@ function createRoom({
   return () => takeRequest(bucket, questionsPerSecond, clock())
 }
 
-async function decide(verifier: MungeVerifier, credential: string, client: ClientAddress): Promise<Verdict> {
-  try {
-    return buildVerdict(await verifier.verify(credential, client))
-  } catch (error) {
-    return buildOutage(error)
+async function decide(
+  { verifier, signer }: QuestionAnswererParts,
+  { credential, encrypted }: Question,
+  { client, nonce, wantsSlurmToken }: GenuineRequest,
+): Promise<Verdict> {
+  if (credential === null || client === null) {
+    const signed = await requireSigner(signer).signForToken(encrypted ?? '', nonce)
+    return isRefusal(signed) ? { kind: 'refusal', refusal: signed } : { kind: 'signed', signed }
   }
+  // Asked for in vain, the credential is not used up.
+  const willing = wantsSlurmToken ? requireSigner(signer) : null
+  const identity = await verifier.verify(credential, client)
+  if (willing === null || isRefusal(identity)) return buildVerdict(identity)
+  return buildVerdict(await willing.signForMunge(identity))
+}
+
+/** @throws Outage `signer_unavailable` */
+function requireSigner(signer: Signer | null): Signer {
+  if (signer === null)
+    throw new Outage('signer_unavailable', 'this verifier signs nothing: VERIFIER_SIGNS=no')
+  return signer
 }
 
 /** Concurrent questions share one answer, and its age is bounded. */
-function createReadiness(verifier: MungeVerifier, clock: Clock): () => Promise<Verdict> {
+function createReadiness({
+  verifier,
+  signer,
+  clock,
+}: Pick<QuestionAnswererParts, 'verifier' | 'signer' | 'clock'>): () => Promise<Verdict> {
   let answer: Promise<Verdict> | null = null
   let askedAt = 0
   async function ask(): Promise<Verdict> {
     try {
-      await verifier.check()
+      await Promise.all([verifier.check(), signer?.check()])
       return { kind: 'ready' }
     } catch (error) {
       return buildOutage(error)
@@ -130,8 +152,14 @@ function buildOutage(error: unknown): Verdict {
   throw error
 }
 
-/** @returns null unless the body is JSON with a text `request` and, if any, a text `credential`. */
-function parseQuestion(text: string): { request: string; credential: string | null } | null {
+interface Question {
+  readonly request: string
+  readonly credential: string | null
+  readonly encrypted: string | null
+}
+
+/** @returns null unless the body is JSON with a text `request` and at most one of `credential` and `encrypted`. */
+function parseQuestion(text: string): Question | null {
   let body: unknown
   try {
     body = JSON.parse(text)
@@ -139,8 +167,9 @@ function parseQuestion(text: string): { request: string; credential: string | nu
     return null
   }
   if (!isObject(body)) return null
-  const { request, credential = null } = body
+  const { request, credential = null, encrypted = null } = body
   if (typeof request !== 'string') return null
   if (credential !== null && typeof credential !== 'string') return null
-  return { request, credential }
+  if (encrypted !== null && typeof encrypted !== 'string') return null
+  return credential !== null && encrypted !== null ? null : { request, credential, encrypted }
 }

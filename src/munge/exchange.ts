@@ -17,12 +17,13 @@ import {
   type Disbelief,
 } from './exchange-signature.ts'
 import { webSha256, type Sha256 } from './sha256.ts'
-import { parseVerdict, writeVerdict, type Verdict } from './verdict.ts'
+import { parseVerdict, writeVerdict, type About, type Verdict } from './verdict.ts'
 
 export type ExchangeKeys = readonly Uint8Array<ArrayBuffer>[]
 
 /** A signed request on its way. */
 export interface PendingRequest {
+  readonly about: About
   readonly jws: string
   readonly nonce: string
   /** Unix seconds. */
@@ -30,8 +31,19 @@ export interface PendingRequest {
 }
 
 export interface GatewayEnd {
-  /** @param credential the exact string that goes with the request; null: only whether the verifier is ready. */
-  signRequest(credential: string | null, client: ClientAddress | null): Promise<PendingRequest>
+  /**
+   * @param credential the exact string that goes with the request; null: only whether the verifier is ready.
+   * @param wantsSlurmToken whether the verifier is to claim the credential and sign for its user. Default false.
+   */
+  signRequest(
+    credential: string | null,
+    client: ClientAddress | null,
+    wantsSlurmToken?: boolean,
+  ): Promise<PendingRequest>
+  /** Asks for a Slurm token for an API token. @param encrypt gets the nonce that what it returns has to be bound to. */
+  signTokenRequest(
+    encrypt: (nonce: string) => Promise<string>,
+  ): Promise<PendingRequest & { readonly encrypted: string }>
   /** @param answer untrusted. @returns why it is not believed, or the verdict on exactly this request. */
   openAnswer(
     answer: string,
@@ -39,20 +51,23 @@ export interface GatewayEnd {
   ): Promise<Verdict | { readonly kind: 'disbelieved'; readonly reason: Disbelief | 'binding' | 'verdict' }>
 }
 
-/** A request that somebody with the key made for this credential and client. */
+/** A request that somebody with the key made for this credential and client, or for this encrypted API token. */
 export interface GenuineRequest {
   readonly kind: 'genuine'
-  /** null: a question about readiness, without a credential. */
+  /** null: a question without a credential. */
   readonly client: ClientAddress | null
+  /** For a credential: whether its user's Slurm token is asked for. */
+  readonly wantsSlurmToken: boolean
   readonly nonce: string
   readonly jws: string
 }
 
 export interface VerifierEnd {
-  /** To be called before munged is asked. @param jws untrusted @param credential untrusted */
+  /** To be called before munged is asked. @param jws untrusted @param credential untrusted @param encrypted untrusted */
   openRequest(
     jws: string,
     credential: string | null,
+    encrypted?: string | null,
   ): Promise<GenuineRequest | { readonly kind: 'disbelieved'; readonly reason: Disbelief | 'binding' }>
   signAnswer(request: GenuineRequest, verdict: Verdict): Promise<string>
 }
@@ -75,11 +90,19 @@ export function createGatewayEnd(
   const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock, sha256)
   const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock, sha256)
   return {
-    async signRequest(credential, client) {
+    async signRequest(credential, client, wantsSlurmToken = false) {
       const nonce = encodeBase64(parts.randomBytes(NONCE_BYTES))
       const digest = credential === null ? null : await sha256.hashToHex(credential)
-      const claims = { nonce, credential: digest, client: client === null ? null : boundClient(client) }
-      return { nonce, signedAt: parts.clock() / 1000, jws: await requests.sign(claims) }
+      const bound = { nonce, credential: digest, client: client === null ? null : boundClient(client) }
+      const claims = wantsSlurmToken ? { ...bound, sign: true } : bound
+      return { about: 'credential', nonce, signedAt: parts.clock() / 1000, jws: await requests.sign(claims) }
+    },
+    async signTokenRequest(encrypt) {
+      const nonce = encodeBase64(parts.randomBytes(NONCE_BYTES))
+      const encrypted = await encrypt(nonce)
+      const claims = { nonce, credential: null, client: null, encrypted: await sha256.hashToHex(encrypted) }
+      const signedAt = parts.clock() / 1000
+      return { about: 'token', nonce, encrypted, signedAt, jws: await requests.sign(claims) }
     },
     async openAnswer(answer, pending) {
       const opened = await answers.open(answer)
@@ -92,7 +115,7 @@ export function createGatewayEnd(
       const isBound =
         claims['nonce'] === pending.nonce && claims['request'] === (await sha256.hashToHex(pending.jws))
       if (!isBound) return { kind: 'disbelieved', reason: 'binding' }
-      return parseVerdict(claims) ?? { kind: 'disbelieved', reason: 'verdict' }
+      return parseVerdict(claims, pending.about) ?? { kind: 'disbelieved', reason: 'verdict' }
     },
   }
 }
@@ -102,11 +125,13 @@ export function createVerifierEnd(parts: EndParts): VerifierEnd {
   const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock, sha256)
   const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock, sha256)
   return {
-    async openRequest(jws, credential) {
+    async openRequest(jws, credential, encrypted = null) {
       const opened = await requests.open(jws)
       if ('disbelief' in opened) return { kind: 'disbelieved', reason: opened.disbelief }
       const digest = credential === null ? null : await sha256.hashToHex(credential)
       if (opened.claims['credential'] !== digest) return { kind: 'disbelieved', reason: 'binding' }
+      const encryptedDigest = encrypted === null ? undefined : await sha256.hashToHex(encrypted)
+      if (opened.claims['encrypted'] !== encryptedDigest) return { kind: 'disbelieved', reason: 'binding' }
       return parseRequest(jws, opened.claims, credential !== null) ?? { kind: 'disbelieved', reason: 'form' }
     },
     async signAnswer(request, verdict) {
@@ -122,11 +147,12 @@ function boundClient(client: ClientAddress): ClientAddress {
 
 /** @returns null unless a credential comes with a client, and a question without one does not. */
 function parseRequest(jws: string, claims: Claims, hasCredential: boolean): GenuineRequest | null {
-  const { nonce } = claims
+  const { nonce, sign } = claims
   if (typeof nonce !== 'string' || nonce.length < NONCE_BYTES || nonce.length > 64) return null
   const client = parseClient(claims['client'])
   if ((client !== null) !== hasCredential) return null
-  return { kind: 'genuine', client, nonce, jws }
+  if (sign !== undefined && !(sign === true && hasCredential)) return null
+  return { kind: 'genuine', client, wantsSlurmToken: sign === true, nonce, jws }
 }
 
 function parseClient(value: unknown): ClientAddress | null {

@@ -1,142 +1,33 @@
-/**
- * The gateway's side of the verifier: believes nothing but a signed answer to exactly its own request. Each question
- * is asked once, for a credential that was decoded is used up.
- */
+/** The gateway's side of the verifier: asks it about one MUNGE credential, and has it sign where the gateway does not. */
 
-import { readAll } from '../byte-stream.ts'
-import type { WatchClock } from '../clock-alarm.ts'
-import type { ClientAddress, Clock, MungeIdentity, MungeVerifier, RandomBytes } from '../ports.ts'
-import { Outage, refuse, type Refusal } from '../refusal.ts'
+import type { ClientAddress, MungeIdentity, MungeVerifier } from '../ports.ts'
+import { refuse, type Refusal } from '../refusal.ts'
 import { parseCredentialString } from './credential-string.ts'
-import { createGatewayEnd, type ExchangeKeys } from './exchange.ts'
 import type { Sha256 } from './sha256.ts'
-import type { Verdict } from './verdict.ts'
-
-/** The runtime's `fetch`, as far as it is used. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>
-
-/**
- * Sends one question, once: no redirect is followed, nothing repeated.
- * @returns the answer whole; its text is null where it is longer than `maxBytes`, which are all that is kept of it.
- * @throws what kept the answer from coming within `timeoutMilliseconds`.
- */
-export type Post = (
-  url: string,
-  body: string,
-  limits: { readonly maxBytes: number; readonly timeoutMilliseconds: number },
-) => Promise<{ readonly status: number; readonly text: string | null }>
+import { buildMisfit, type VerifierChannel } from './verifier-channel.ts'
 
 export interface RemoteVerifierParts {
-  /** `MUNGE_VERIFIER_URL`. */
-  readonly url: URL
-  readonly keys: ExchangeKeys
-  readonly fetch: Fetch
-  /** Carries questions in place of `fetch`, where the runtime has something lighter. */
-  readonly post?: Post
-  readonly clock: Clock
-  readonly randomBytes: RandomBytes
+  readonly channel: VerifierChannel
+  /** Whether the verifier claims credentials and signs Slurm tokens for their users. */
+  readonly isSignedThere: boolean
   /** Default: WebCrypto. */
   readonly sha256?: Sha256
-  /** Told of the verifier's clock with each answer. */
-  readonly watchClock?: WatchClock
-  /** Until the answer has arrived whole. Default 5,000. */
-  readonly timeoutMilliseconds?: number
 }
 
-/** Signed answers are under 1 KiB. */
-const ANSWER_MAX_BYTES = 8 * 1024
-const TIMEOUT_MILLISECONDS = 5000
-
-export function createRemoteVerifier(parts: RemoteVerifierParts): MungeVerifier {
-  const end = createGatewayEnd(parts)
-  const url = `${parts.url.href.replace(/\/$/, '')}/verify`
-  const post = parts.post ?? createFetchPost(parts.fetch)
-  const limits = {
-    maxBytes: ANSWER_MAX_BYTES,
-    timeoutMilliseconds: parts.timeoutMilliseconds ?? TIMEOUT_MILLISECONDS,
-  }
-
-  async function ask(credential: string | null, client: ClientAddress | null): Promise<Verdict> {
-    const pending = await end.signRequest(credential, client)
-    const body = JSON.stringify({ ...(credential !== null && { credential }), request: pending.jws })
-    const answer = await readAnswer(post, url, body, limits)
-    const verdict = await end.openAnswer(answer, pending)
-    if (verdict.kind === 'disbelieved') {
-      throw unavailable(`its answer is not believed (${verdict.reason}); check MUNGE_VERIFIER_KEY and clocks`)
-    }
-    if (verdict.kind === 'outage')
-      throw new Outage(verdict.rule, 'reported by the MUNGE verifier; see its log')
-    return verdict
-  }
-
+export function createRemoteVerifier({ channel, isSignedThere, sha256 }: RemoteVerifierParts): MungeVerifier {
   async function verify(raw: string, client: ClientAddress): Promise<MungeIdentity | Refusal> {
-    const credential = await parseCredentialString(raw, parts.sha256)
+    const credential = await parseCredentialString(raw, sha256)
     if (credential === null) return refuse('munge_malformed')
-    const verdict = await ask(credential.text, client)
+    const pending = await channel.end.signRequest(credential.text, client, isSignedThere)
+    const verdict = await channel.ask(pending, { credential: credential.text })
     if (verdict.kind === 'refusal') return verdict.refusal
     if (verdict.kind !== 'identity' || verdict.identity.credentialDigest !== credential.digest) {
-      throw unavailable('its answer is about something else')
+      throw buildMisfit()
     }
+    // Signed unasked it would count as claimed.
+    if ((verdict.identity.slurmToken !== undefined) !== isSignedThere) throw buildMisfit()
     return verdict.identity
   }
 
-  async function check(): Promise<void> {
-    const verdict = await ask(null, null)
-    if (verdict.kind !== 'ready') throw unavailable('its answer is about something else')
-  }
-
-  return { verify, check }
-}
-
-const OVERLOADED = 'MUNGE verifier: status 429, more questions than its VERIFIER_RATE_LIMIT_PER_SECOND'
-
-/** @returns the text of a 200 answer. @throws Outage `verifier_unavailable`, `verifier_overloaded` */
-async function readAnswer(
-  post: Post,
-  url: string,
-  body: string,
-  limits: Parameters<Post>[2],
-): Promise<string> {
-  try {
-    const { status, text } = await post(url, body, limits)
-    if (status === 429) throw new Outage('verifier_overloaded', OVERLOADED)
-    if (status !== 200) {
-      const hint = status === 401 ? '; check MUNGE_VERIFIER_KEY and clocks on both sides' : ''
-      throw unavailable(`status ${status}${hint}`)
-    }
-    if (text === null) throw unavailable('its answer is too long')
-    return text
-  } catch (cause) {
-    throw cause instanceof Outage ? cause : unavailable(describe(cause), cause)
-  }
-}
-
-function createFetchPost(fetch: Fetch): Post {
-  return async (url, body, { maxBytes, timeoutMilliseconds }) => {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body,
-      redirect: 'manual',
-      signal: AbortSignal.timeout(timeoutMilliseconds),
-    })
-    const { status } = response
-    if (status !== 200) {
-      await response.body?.cancel()
-      return { status, text: null }
-    }
-    const bytes = await readAll(response.body, maxBytes)
-    return { status, text: bytes === null ? null : new TextDecoder().decode(bytes) }
-  }
-}
-
-/** Node's fetch tells the reason (`ECONNREFUSED`, a certificate) one `cause` further down. */
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return 'no answer'
-  const reason = error.cause instanceof Error ? ` (${error.cause.message})` : ''
-  return `${error.name}: ${error.message}${reason}`
-}
-
-function unavailable(detail: string, cause?: unknown): Outage {
-  return new Outage('verifier_unavailable', `MUNGE verifier: ${detail}`, { cause })
+  return { verify, check: () => channel.check() }
 }

@@ -2,18 +2,42 @@
 
 import type { MungeIdentity } from '../ports.ts'
 import { isRefusal, refuse, REFUSALS, type OutageRule, type Refusal } from '../refusal.ts'
+import type { SlurmToken } from '../slurm-token.ts'
 import { isObject, type Claims } from './exchange-signature.ts'
 
 export type Verdict =
   | { readonly kind: 'identity'; readonly identity: MungeIdentity }
   | { readonly kind: 'refusal'; readonly refusal: Refusal }
   | { readonly kind: 'outage'; readonly rule: OutageRule }
+  /** To a encrypted API token. */
+  | { readonly kind: 'signed'; readonly signed: SignedForToken }
   /** To a question without a credential: the verifier and its munged work. */
   | { readonly kind: 'ready' }
 
-const KINDS = ['identity', 'refusal', 'outage', 'ready'] as const
+/** A Slurm token for the user of an API token that was presented. */
+export interface SignedForToken {
+  readonly tokenId: string
+  /** From here on: of the token's row, as the signer read it. */
+  readonly slurmUser: string
+  readonly scopes: readonly string[]
+  readonly account: string | null
+  readonly expiresAt: number | null
+  readonly policyVersion: number
+  readonly slurmToken: SlurmToken
+}
+
+/** What was asked about. */
+export type About = 'credential' | 'token'
+
+/** An answer of the other sort is none. */
+const KINDS = {
+  credential: ['identity', 'refusal', 'outage', 'ready'],
+  token: ['signed', 'refusal', 'outage'],
+} as const satisfies Record<About, readonly Verdict['kind'][]>
 const DESCRIPTION_MAX_LENGTH = 300
 const USER_MAX_LENGTH = 255
+const SLURM_TOKEN_MAX_LENGTH = 4_096
+const TOKEN_ID = /^tok_[a-z2-7]{16}$/
 
 export function buildVerdict(outcome: MungeIdentity | Refusal): Verdict {
   return isRefusal(outcome) ? { kind: 'refusal', refusal: outcome } : { kind: 'identity', identity: outcome }
@@ -22,8 +46,9 @@ export function buildVerdict(outcome: MungeIdentity | Refusal): Verdict {
 export function writeVerdict(verdict: Verdict): Claims {
   switch (verdict.kind) {
     case 'identity': {
-      const { user, uid, credentialDigest, expiresAt, boundDigest } = verdict.identity
-      return { identity: { user, uid, credentialDigest, expiresAt, boundDigest } }
+      const { user, uid, credentialDigest, expiresAt, boundDigest, slurmToken } = verdict.identity
+      const signed = slurmToken === undefined ? {} : { slurmToken }
+      return { identity: { user, uid, credentialDigest, expiresAt, boundDigest, ...signed } }
     }
     case 'refusal': {
       const { rule, description } = verdict.refusal
@@ -33,47 +58,97 @@ export function writeVerdict(verdict: Verdict): Claims {
       return { outage: verdict.rule }
     case 'ready':
       return { ready: true }
+    case 'signed':
+      return { signed: verdict.signed }
   }
 }
 
 /** @returns null for claims that are not exactly one verdict of known words. */
-export function parseVerdict(claims: Claims): Verdict | null {
-  const [kind, ...others] = KINDS.filter((candidate) => Object.hasOwn(claims, candidate))
+export function parseVerdict(claims: Claims, about: About): Verdict | null {
+  const [kind, ...others] = KINDS[about].filter((candidate) => Object.hasOwn(claims, candidate))
   if (kind === undefined || others.length > 0) return null
   switch (kind) {
     case 'identity':
       return parseIdentity(claims['identity'])
     case 'refusal':
-      return parseRefusal(claims['refusal'], claims['description'])
+      return parseRefusal(claims['refusal'], claims['description'], about)
     case 'outage':
       return parseOutage(claims['outage'])
     case 'ready':
       return claims['ready'] === true ? { kind: 'ready' } : null
+    case 'signed':
+      return parseSigned(claims['signed'])
   }
 }
 
 function parseIdentity(value: unknown): Verdict | null {
   if (!isObject(value)) return null
-  const { user, uid, credentialDigest, expiresAt, boundDigest } = value
-  if (typeof user !== 'string' || user === '' || user.length > USER_MAX_LENGTH) return null
+  const { user, uid, credentialDigest, expiresAt, boundDigest, slurmToken } = value
+  if (!isUser(user)) return null
   if (!isCount(uid) || !isCount(expiresAt)) return null
   if (!isDigest(credentialDigest)) return null
   // To leave it out is no "not bound": that would open the credential for every request.
   if (boundDigest !== null && !isDigest(boundDigest)) return null
-  return { kind: 'identity', identity: { user, uid, credentialDigest, expiresAt, boundDigest } }
+  const identity = { user, uid, credentialDigest, expiresAt, boundDigest }
+  if (slurmToken === undefined) return { kind: 'identity', identity }
+  const signed = parseSlurmToken(slurmToken)
+  return signed === null ? null : { kind: 'identity', identity: { ...identity, slurmToken: signed } }
 }
 
-/** Only what a verifier may decide: the `munge_` rules. */
-function parseRefusal(rule: unknown, description: unknown): Verdict | null {
-  if (!isRuleOf(REFUSALS, rule) || !rule.startsWith('munge_')) return null
+function parseSigned(value: unknown): Verdict | null {
+  if (!isObject(value)) return null
+  const { tokenId, slurmUser, scopes, account, expiresAt, policyVersion } = value
+  if (typeof tokenId !== 'string' || !TOKEN_ID.test(tokenId)) return null
+  if (!isUser(slurmUser) || !isCount(policyVersion)) return null
+  if (!isTextList(scopes) || !(account === null || typeof account === 'string')) return null
+  if (!(expiresAt === null || isCount(expiresAt))) return null
+  const slurmToken = parseSlurmToken(value['slurmToken'])
+  if (slurmToken === null) return null
+  const row = { slurmUser, scopes, account, expiresAt, policyVersion }
+  return { kind: 'signed', signed: { tokenId, ...row, slurmToken } }
+}
+
+function parseSlurmToken(value: unknown): SlurmToken | null {
+  if (!isObject(value)) return null
+  const { token, issuedAt, useUntil } = value
+  if (typeof token !== 'string' || token.length > SLURM_TOKEN_MAX_LENGTH) return null
+  if (!COMPACT_JWS.test(token) || !isCount(issuedAt) || !isCount(useUntil)) return null
+  return { token, issuedAt, useUntil }
+}
+
+/** RFC 7515 section 7.1: fit for a header. */
+const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/
+
+/** Only what a verifier may decide: the `munge_` rules, and as the signer those of API tokens. */
+function parseRefusal(rule: unknown, description: unknown, about: About): Verdict | null {
+  const prefix = about === 'token' ? 'token_' : 'munge_'
+  if (!isRuleOf(REFUSALS, rule)) return null
+  if (!rule.startsWith(prefix) && rule !== 'rate_limited') return null
   if (description === undefined) return { kind: 'refusal', refusal: refuse(rule) }
   if (typeof description !== 'string' || description.length > DESCRIPTION_MAX_LENGTH) return null
   return { kind: 'refusal', refusal: refuse(rule, { description }) }
 }
 
-/** Anything but these two would be the gateway's own word. */
-function parseOutage(rule: unknown): Verdict | null {
-  return rule === 'munged_unavailable' || rule === 'names_unavailable' ? { kind: 'outage', rule } : null
+/** Anything but these would be the gateway's own word. */
+const OUTAGES: readonly OutageRule[] = [
+  'munged_unavailable',
+  'names_unavailable',
+  'signer_unavailable',
+  'replay_guard_unavailable',
+  'token_store_unavailable',
+]
+
+function parseOutage(value: unknown): Verdict | null {
+  const rule = OUTAGES.find((known) => known === value)
+  return rule === undefined ? null : { kind: 'outage', rule }
+}
+
+function isTextList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
+}
+
+function isUser(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= USER_MAX_LENGTH
 }
 
 function isRuleOf<Table extends object>(table: Table, rule: unknown): rule is keyof Table & string {

@@ -12,6 +12,8 @@ import {
 import { RATE_LARGEST_PER_SECOND } from '../limits.ts'
 import { readListener, type Listener } from '../listener-settings.ts'
 import type { LogLevel } from '../ports.ts'
+import { readSignerSettings, type SignerSettings } from '../signer/signer-settings.ts'
+import type { ReadKeyFile } from '../slurm-key-settings.ts'
 import type { ExchangeKeys } from './exchange.ts'
 import type { CredentialPolicy } from './verify-credential.ts'
 
@@ -27,6 +29,8 @@ export interface VerifierSettings {
   readonly listener: Listener
   /** Genuine ones; 0: any number. */
   readonly questionsPerSecond: number
+  /** null: it signs no Slurm tokens. */
+  readonly signer: SignerSettings | null
   readonly logLevel: LogLevel
 }
 
@@ -46,7 +50,7 @@ const MAX_TTL_SECONDS = 5
 /** Several times what one verifier answers on a fast core: a bound on what goes wrong, not on what is normal. */
 const QUESTIONS_PER_SECOND = 20_000
 /** The largest uid; the number above it means "any" to munged and "none" to the kernel. */
-const UID_MAX = 0xfffffffe
+export const UID_MAX = 0xfffffffe
 /** Linux: 108 bytes with the final NUL, unix(7). */
 const SOCKET_PATH_MAX_LENGTH = 107
 
@@ -54,8 +58,11 @@ const SOCKET_PATH_MAX_LENGTH = 107
 const KEY_MIN_BYTES = 32
 const KEYS_MAX = 4
 
-/** @returns the settings, or all problems. */
-export function parseVerifierSettings(env: Environment): VerifierSettings | { problems: readonly string[] } {
+/** @returns the settings, or all problems. @param readKeyFile default: there are no files. */
+export function parseVerifierSettings(
+  env: Environment,
+  readKeyFile: ReadKeyFile = () => 'needs a runtime with files',
+): VerifierSettings | { problems: readonly string[] } {
   const problems: string[] = []
   const names = { host: 'VERIFIER_HOST', port: 'VERIFIER_PORT', defaultPort: 8081 }
   const listener = readListener(env, names, problems)
@@ -69,6 +76,7 @@ export function parseVerifierSettings(env: Environment): VerifierSettings | { pr
       { default: QUESTIONS_PER_SECOND, min: 0, max: RATE_LARGEST_PER_SECOND },
       problems,
     ),
+    signer: readSignerSettings({ env, readKeyFile }, problems),
     logLevel: readLogLevel(env, problems),
   }
   return problems.length === 0 ? settings : { problems }

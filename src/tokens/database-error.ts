@@ -14,6 +14,7 @@ export class SchemaMisfit extends Error {
 }
 
 const MIGRATE = 'run: slurmgate db migrate'
+const GRANT = 'the database role may not do this; see: slurmgate db grants'
 
 /** SQLSTATE, five characters (PostgreSQL documentation, appendix A). */
 const SQLSTATE = /^[0-9A-Z]{5}$/
@@ -22,6 +23,9 @@ const NETWORK_CODE = /^[A-Z][A-Z_]{5,60}$/
 
 /** undefined_table, undefined_column, invalid_schema_name */
 const MISSING_SCHEMA = new Set(['42P01', '42703', '3F000'])
+
+/** insufficient_privilege */
+const NOT_PERMITTED = '42501'
 
 /** The SQLSTATE of an error that Postgres sent; null: the error is none of Postgres's. */
 export function findSqlState(error: unknown): string | null {
@@ -36,6 +40,7 @@ export function describeDatabaseError(error: unknown): string {
   const code = findCode(source)
   if (code === null) return 'the Postgres driver failed'
   if (MISSING_SCHEMA.has(code)) return `the schema is missing or too old; ${MIGRATE}`
+  if (code === NOT_PERMITTED) return `Postgres refused: ${code} ${readMessage(source)}; ${GRANT}`
   if (SQLSTATE.test(code)) return `Postgres refused: ${code} ${readMessage(source)}`
   return NETWORK_CODE.test(code) ? `Postgres cannot be reached: ${code}` : 'the Postgres driver failed'
 }
@@ -47,6 +52,16 @@ export function isSchemaMisfit(error: unknown): boolean {
 
 export function buildSchemaMisfit(tag: string): SchemaMisfit {
   return new SchemaMisfit(`the schema lacks migration ${tag}; ${MIGRATE}`)
+}
+
+/** True where Postgres did not permit it: only an administrator of the database can help. */
+export function isNotPermitted(error: unknown): boolean {
+  return findCode(error) === NOT_PERMITTED
+}
+
+/** What Postgres itself said. For errors that it sent. */
+export function readPostgresMessage(error: unknown): string {
+  return readMessage(findSource(error))
 }
 
 /** Drizzle wraps the driver's error, with query and parameters in its message. */

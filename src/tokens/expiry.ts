@@ -23,7 +23,8 @@ export function parseLifeSeconds(raw: string): number | null {
   return Number(count) * (UNIT_SECONDS[unit] ?? Number.NaN)
 }
 
-function parseDateTime(raw: string): number | null {
+/** RFC 3339. @returns Unix seconds, a fraction dropped; null for anything else. */
+export function parseDateTime(raw: string): number | null {
   const [, date] = DATE_TIME.exec(raw) ?? []
   if (date === undefined || !isCalendarDate(date)) return null
   const milliseconds = Date.parse(raw.toUpperCase())

@@ -7,11 +7,12 @@ import { readAll } from '../byte-stream.ts'
 import { formatVersion } from '../operation.ts'
 import { Outage } from '../refusal.ts'
 import { parseSlurmAnswer, readSlurmErrors } from '../slurm-error.ts'
+import type { NamedUser } from '../slurm-token.ts'
 import type { SendUpstream } from '../upstream-request.ts'
 import { readServiceUser, type ServiceUser, type ServiceUserWarning } from './service-user.ts'
 
 export interface LookUpPorts {
-  readonly send: SendUpstream
+  readonly send: SendUpstream<NamedUser>
   /** The NN of the v0.0.NN that are served, ascending. */
   readonly findVersions: () => Promise<readonly number[]>
 }

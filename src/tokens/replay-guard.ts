@@ -3,7 +3,7 @@
  * itself: with a second munged or verifier, a credential could be used once on each (replay).
  */
 
-import { inArray, lt, sql } from 'drizzle-orm'
+import { and, inArray, lt, sql } from 'drizzle-orm'
 import { createClockAlarm, type WatchClock } from '../clock-alarm.ts'
 import type { Clock, Log, ReplayGuard } from '../ports.ts'
 import { Outage } from '../refusal.ts'
@@ -18,6 +18,8 @@ const CLEANUP_INTERVAL_MILLISECONDS = 60_000
 /** A portion never holds locks for long; all of them keep up with 5,000 credentials a second. */
 const CLEANUP_ROWS_MAX = 5_000
 const CLEANUP_PORTIONS_MAX = 60
+/** Of Postgres's advisory locks: any number that nobody else uses. */
+const CLEANUP_LOCK = '7239805113472095'
 /** A claim waits for one insert at most before its own: these bound how long. */
 const CLAIMS_PER_INSERT_MAX = 128
 const INSERTS_MAX = 4
@@ -108,19 +110,20 @@ async function insertClaims(
   }
 }
 
-/** In portions, each a transaction of its own; rows that somebody else removes at the moment are left to him. */
+/** In portions, each a transaction of its own; where somebody else is at it, it is left to him. */
 async function removeOldRows(db: Database): Promise<void> {
+  const isNobodyElse = sql`(select pg_try_advisory_xact_lock(${CLEANUP_LOCK}::bigint))`
   for (let portion = 0; portion < CLEANUP_PORTIONS_MAX; portion += 1) {
     const removed = await db.query((drizzle) => {
+      // Without FOR UPDATE, which takes the right to change rows: no gateway has that.
       const old = drizzle
         .select({ credentialDigest: mungeReplays.credentialDigest })
         .from(mungeReplays)
         .where(lt(mungeReplays.keepUntil, sql`now()`))
         .limit(CLEANUP_ROWS_MAX)
-        .for('update', { skipLocked: true })
       return drizzle
         .delete(mungeReplays)
-        .where(inArray(mungeReplays.credentialDigest, old))
+        .where(and(isNobodyElse, inArray(mungeReplays.credentialDigest, old)))
         .returning({ isRemoved: sql`true` })
     })
     if (removed.length < CLEANUP_ROWS_MAX) return

@@ -4,7 +4,17 @@
  */
 
 import { sql } from 'drizzle-orm'
-import { check, customType, index, integer, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+import {
+  bigint,
+  check,
+  customType,
+  index,
+  integer,
+  pgPolicy,
+  pgTable,
+  text,
+  timestamp,
+} from 'drizzle-orm/pg-core'
 
 const bytea = customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => 'bytea' })
 
@@ -29,6 +39,11 @@ export const apiTokens = pgTable(
     policyVersion: integer('policy_version').notNull().default(1),
     /** Id of the token that a rotation issued in its place; null: none. */
     replacedBy: text('replaced_by'),
+    /** The Slurm user's uid when the token was issued; null: nobody knew it. */
+    uid: bigint('uid', { mode: 'number' }),
+    /** HMAC over what the row says (`row-seal.ts`); null: not sealed. */
+    seal: bytea('seal'),
+    sealedAt: timestamp('sealed_at', { withTimezone: true }),
   },
   (table) => [
     check('api_tokens_id_form', sql`${table.id} ~ '^tok_[a-z2-7]{16}$'`),
@@ -58,6 +73,10 @@ export const apiTokens = pgTable(
       'api_tokens_replaced_by_form',
       sql`${table.replacedBy} is null or (${table.replacedBy} ~ '^tok_[a-z2-7]{16}$' and ${table.replacedBy} <> ${table.id})`,
     ),
+    // The number above is no uid: it means "any" to munged and "none" to the kernel.
+    check('api_tokens_uid_range', sql`${table.uid} is null or ${table.uid} between 0 and 4294967294`),
+    check('api_tokens_seal_length', sql`${table.seal} is null or octet_length(${table.seal}) = 32`),
+    check('api_tokens_seal_dated', sql`(${table.seal} is null) = (${table.sealedAt} is null)`),
   ],
 )
 
@@ -71,8 +90,13 @@ export const mungeReplays = pgTable(
   (table) => [
     index('munge_replays_keep_until').on(table.keepUntil),
     check('munge_replays_digest_length', sql`octet_length(${table.credentialDigest}) = 32`),
+    // Row security binds everybody but the table's owner: a credential that may still be good is forgotten by nobody, so
+    // that a gateway's password in the wrong hands does not bring it back (replay). Rows are never changed.
+    pgPolicy('munge_replays_read', { for: 'select', using: sql`true` }),
+    pgPolicy('munge_replays_claim', { for: 'insert', withCheck: sql`true` }),
+    pgPolicy('munge_replays_forget', { for: 'delete', using: sql`${table.keepUntil} < now()` }),
   ],
 )
 
 /** The newest migration this code needs. A test holds it to `migrations/meta/_journal.json`. */
-export const REQUIRED_MIGRATION = { tag: '0001_token_rotation', when: 1_795_535_809_243 } as const
+export const REQUIRED_MIGRATION = { tag: '0003_replays_kept', when: 1_795_552_049_043 } as const

@@ -31,6 +31,7 @@ export const SERVICE_USER_WARNING_CODES = [
   'user_unknown',
   'look_up_failed',
   'partitions_only',
+  'uid_unknown',
 ] as const
 export type ServiceUserWarningCode = (typeof SERVICE_USER_WARNING_CODES)[number]
 

@@ -1,6 +1,6 @@
-/** The operator's view of issued tokens: list, look at, revoke. Never reads a digest. */
+/** The operator's view of issued tokens: list, look at. Never reads a digest. */
 
-import { and, desc, eq, isNull } from 'drizzle-orm'
+import { desc, eq } from 'drizzle-orm'
 import type { Clock } from '../ports.ts'
 import type { Database } from './database.ts'
 import { apiTokens } from './schema.ts'
@@ -18,6 +18,10 @@ export interface RegisteredToken {
   readonly issuedBy: string
   /** The token that a rotation issued in its place; null: none. */
   readonly replacedBy: string | null
+  /** Of the Slurm user when the token was issued; null: nobody knew it. */
+  readonly uid: number | null
+  /** When the row was sealed last; null: it has no seal. Says nothing about whether the seal is right. */
+  readonly sealedAt: Date | null
 }
 
 export type TokenState = 'active' | 'expired' | 'revoked'
@@ -35,6 +39,8 @@ const COLUMNS = {
   revokedAt: apiTokens.revokedAt,
   issuedBy: apiTokens.issuedBy,
   replacedBy: apiTokens.replacedBy,
+  uid: apiTokens.uid,
+  sealedAt: apiTokens.sealedAt,
 } as const
 
 /** Newest first. */
@@ -50,27 +56,6 @@ export async function findToken(db: Database, id: string): Promise<RegisteredTok
     drizzle.select(COLUMNS).from(apiTokens).where(eq(apiTokens.id, id)),
   )
   return row ?? null
-}
-
-/**
- * Ends a token from the next look-up on. A token that was revoked before keeps its first date.
- *
- * @returns `unknown` when there is no such token.
- */
-export async function revokeToken(
-  db: Database,
-  id: string,
-  clock: Clock,
-): Promise<'revoked' | 'revoked-before' | 'unknown'> {
-  const changed = await db.query((drizzle) =>
-    drizzle
-      .update(apiTokens)
-      .set({ revokedAt: new Date(clock()) })
-      .where(and(eq(apiTokens.id, id), isNull(apiTokens.revokedAt)))
-      .returning({ id: apiTokens.id }),
-  )
-  if (changed.length > 0) return 'revoked'
-  return (await findToken(db, id)) === null ? 'unknown' : 'revoked-before'
 }
 
 export function readTokenState(token: RegisteredToken, clock: Clock): TokenState {

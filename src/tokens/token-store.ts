@@ -9,9 +9,10 @@ import type { TokenRecord, TokenStore } from '../ports.ts'
 import { buildSchemaMisfit, describeDatabaseError } from './database-error.ts'
 import type { Database, Drizzle } from './database.ts'
 import { apiTokens, REQUIRED_MIGRATION } from './schema.ts'
+import { readSeconds } from './stored-row.ts'
 
-/** The columns a decision on a request needs. */
-const COLUMNS = {
+/** The columns a decision on a request needs: what the gateway's database role may read. */
+export const RECORD_COLUMNS = {
   id: apiTokens.id,
   name: apiTokens.name,
   slurmUser: apiTokens.slurmUser,
@@ -63,19 +64,15 @@ export async function requireSchema(db: Database): Promise<void> {
 
 function prepareProbe(drizzle: Drizzle) {
   return drizzle
-    .select(COLUMNS)
+    .select(RECORD_COLUMNS)
     .from(apiTokens)
     .where(eq(apiTokens.digest, sql.placeholder('digest')))
     .limit(1)
     .prepare('find_token_by_digest')
 }
 
-/** Unix seconds, rounded down: a token ends early rather than late. */
-function readSeconds(date: Date | null): number | null {
-  return date === null ? null : Math.floor(date.getTime() / 1000)
-}
-
-async function orOutage<T>(work: Promise<T>): Promise<T> {
+/** @throws Outage `token_store_unavailable` for whatever the driver throws. */
+export async function orOutage<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {

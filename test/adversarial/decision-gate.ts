@@ -144,6 +144,7 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
     versions: { findVersions: () => Promise.resolve(versions) },
     findReadiness: () => Promise.resolve({ isReady: true, dependencies: {} }),
     bodyMaxBytes: BODY_MAX_BYTES,
+    confirm: null,
     send: createSendUpstream({
       upstream: {
         send: (request) => {

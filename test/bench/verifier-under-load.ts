@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { nodeSha256 } from '../../functions/node/node-sha256.ts'
 import { createUndiciPost } from '../../functions/node/undici-post.ts'
 import { createAuthenticator, type Authenticate } from '../../src/authenticate.ts'
-import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
+import { buildRemoteVerifier } from '../support/remote-verifier.ts'
 import type { ReplayGuard, TokenStore } from '../../src/ports.ts'
 import { findFreePort } from '../support/free-port.ts'
 import { waitUntil } from '../support/program.ts'
@@ -49,7 +49,7 @@ export class VerifierUnderLoad {
 
   /** A gateway's question, "who is this?", replay guard and all. */
   buildAuthenticate(replays: ReplayGuard): Authenticate {
-    const munge = createRemoteVerifier({
+    const munge = buildRemoteVerifier({
       url: this.#url,
       keys: [Uint8Array.from(Buffer.from(this.#key, 'base64'))],
       fetch,
@@ -65,6 +65,7 @@ export class VerifierUnderLoad {
       deniedUsers: new Set(['root']),
       bearerUserNames: new Set(),
       areAdminScopesOn: false,
+      confirm: null,
       now: Date.now,
     })
   }

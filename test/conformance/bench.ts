@@ -47,8 +47,8 @@ export class Bench {
     this.#retiredLines = retiredLines
   }
 
-  static async start(start: StartTarget): Promise<Bench> {
-    const world = await startSurroundings()
+  static async start(start: StartTarget, signer: 'gateway' | 'verifier'): Promise<Bench> {
+    const world = await startSurroundings(signer)
     try {
       const [target, tokens] = await Promise.all([start(world.gatewayEnvironment), issueTokens(world)])
       const bench = new Bench(start, target, world, tokens)

@@ -66,14 +66,18 @@ export const GROUPS: readonly (readonly [name: string, cases: readonly Conforman
   ['audit', AUDIT_CASES],
 ]
 
-export function runConformance(name: Target['name'], start: StartTarget): void {
+export function runConformance(
+  name: Target['name'],
+  start: StartTarget,
+  signer: 'gateway' | 'verifier' = 'gateway',
+): void {
   const counts = { passed: 0, failed: 0, skipped: 0 }
   const skipped: string[] = []
   let bench: Bench
   let isStarted = false
 
   beforeAll(async () => {
-    bench = await Bench.start(start)
+    bench = await Bench.start(start, signer)
     isStarted = true
   })
 
@@ -85,7 +89,7 @@ export function runConformance(name: Target['name'], start: StartTarget): void {
   afterAll(async () => {
     if (isStarted) await bench.stop()
     const lines = [
-      `conformance on ${name}: ${String(counts.passed)} passed, ${String(counts.failed)} failed, ` +
+      `conformance on ${name}${signer === 'verifier' ? ' with the signer' : ''}: ${String(counts.passed)} passed, ${String(counts.failed)} failed, ` +
         `${String(counts.skipped)} skipped of ${String(counts.passed + counts.failed + counts.skipped)}`,
       ...skipped.map((line) => `  skipped: ${line}`),
     ]

@@ -126,6 +126,7 @@ export function createInMemoryGate(
     versions: { findVersions: () => Promise.resolve().then(() => world.findVersions()) },
     findReadiness: () => Promise.resolve({ isReady: true, dependencies: { database: 'ok' } }),
     bodyMaxBytes: more.bodyMaxBytes ?? 1000,
+    confirm: null,
     requestsPerSecond: more.requestsPerSecond ?? 0,
     send: createSendUpstream({
       upstream: {

@@ -21,6 +21,7 @@ export const MUNGE_ALICE: MungePrincipal = {
   slurmUser: 'alice',
   uid: 1001,
   boundDigest: null,
+  slurmToken: null,
 }
 
 export function buildToken(scopes: readonly Scope[], account: string | null = null): TokenPrincipal {
@@ -32,6 +33,7 @@ export function buildToken(scopes: readonly Scope[], account: string | null = nu
     scopes: new Set(scopes),
     account,
     expiresAt: null,
+    presented: null,
   }
 }
 

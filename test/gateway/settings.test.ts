@@ -12,6 +12,15 @@ const GOOD: Environment = {
 }
 const VERIFIER: Environment = { MUNGE_VERIFIER_URL: 'https://munge.example:8081', MUNGE_VERIFIER_KEY: KEY }
 
+const AT_EDGE: Environment = { SLURM_KEY_AT_EDGE: 'accept-cluster-root' }
+const PUBLIC_JWK = { kty: 'EC', crv: 'P-256', x: 'eA', y: 'eQ', kid: 'k1' }
+const SIGNED_THERE: Environment = {
+  ...VERIFIER,
+  SLURM_JWT_HS256_KEY: '',
+  SLURM_TOKEN_SIGNER: 'verifier',
+  SIGNER_PUBLIC_KEY: JSON.stringify(PUBLIC_JWK),
+}
+
 function parse(env: Environment, runtime: RuntimeName = 'node') {
   const readKeyFile = (path: string) =>
     path === '/good' ? Uint8Array.from(Buffer.alloc(32, 7)) : 'can be read by others'
@@ -19,20 +28,21 @@ function parse(env: Environment, runtime: RuntimeName = 'node') {
 }
 
 function requireSettings(more: Environment = {}, runtime: RuntimeName = 'node'): GatewaySettings {
-  const settings = parse({ ...GOOD, ...more }, runtime)
+  const settings = parse({ ...GOOD, ...(runtime === 'workerd' ? AT_EDGE : {}), ...more }, runtime)
   if ('problems' in settings) throw new Error(settings.problems.join('; '))
   return settings
 }
 
 function problemsOf(more: Environment = {}, runtime: RuntimeName = 'node'): readonly string[] {
-  const settings = parse({ ...GOOD, ...more }, runtime)
+  const settings = parse({ ...GOOD, ...(runtime === 'workerd' ? AT_EDGE : {}), ...more }, runtime)
   return 'problems' in settings ? settings.problems : []
 }
 
 describe('defaults', () => {
   it('are the contract’s on Node', () => {
     expect(requireSettings()).toMatchObject({
-      slurmTokenLifespanSeconds: 120,
+      signing: { signer: 'gateway', lifespanSeconds: 120 },
+      verifier: null,
       deniedUsers: new Set(['root', 'slurm', 'slurmrest', 'munge', 'nobody']),
       versions: 'auto',
       munge: { mode: 'local', policy: { socketPath: '/run/munge/munge.socket.2', maxTtlSeconds: 5, minUid: 1000, hostBinding: 'strict' } },
@@ -86,7 +96,7 @@ describe('good values', () => {
   it.each<[Environment, object]>([
     [{ SLURMRESTD_URL: 'unix:/run/slurmrestd.sock' }, { slurmrestd: { kind: 'unix', path: '/run/slurmrestd.sock' } }],
     [{ SLURM_API_VERSIONS: 'v0.0.42, v0.0.40,v0.0.42' }, { versions: [40, 42] }],
-    [{ SLURM_JWT_LIFESPAN_SECONDS: '30' }, { slurmTokenLifespanSeconds: 30 }],
+    [{ SLURM_JWT_LIFESPAN_SECONDS: '30' }, { signing: { lifespanSeconds: 30 } }],
     [{ SLURM_DENIED_USERS: 'admin' }, { deniedUsers: new Set(['root', 'slurm', 'slurmrest', 'munge', 'nobody', 'admin']) }],
     [{ BEARER_USER_NAMES: 'a, b' }, { bearerUserNames: new Set(['a', 'b']) }],
     [{ HOST: 'unix:/run/gate.sock' }, { listener: { unixPath: '/run/gate.sock' } }],
@@ -99,11 +109,13 @@ describe('good values', () => {
     [{ MUNGE_MODE: 'off' }, { munge: { mode: 'off' } }],
     [{ MUNGE_MAX_TTL_SECONDS: '2', MUNGE_HOST_BINDING: 'off' }, { munge: { policy: { maxTtlSeconds: 2, hostBinding: 'off' } } }],
     [{ MUNGE_REQUIRE_BINDING: 'off' }, { areWritesBound: false }],
+    [SIGNED_THERE, { signing: { signer: 'verifier', encryptionKey: { keyId: 'k1' } }, munge: { mode: 'remote' } }],
+    [{ ...SIGNED_THERE, MUNGE_MODE: 'off' }, { munge: { mode: 'off' }, verifier: { url: new URL('https://munge.example:8081') } }],
     [{ ...VERIFIER, MUNGE_REQUIRE_BINDING: 'writes' }, { munge: { mode: 'remote' }, areWritesBound: true }],
     [{ MUNGE_HOST_BINDING: 'map', MUNGE_HOST_MAP_FILE: '/m' }, { munge: { policy: { hostBinding: 'map', hostMapFile: '/m' } } }],
     [{ RATE_LIMIT_PER_SECOND: '1000000' }, { rateLimitPerSecond: 1_000_000 }],
     [{ ADMIN_SCOPES: 'on', REPLAY_GUARD: 'local' }, { areAdminScopesOn: true, replayGuard: 'local' }],
-    [{ SLURM_JWT_HS256_KEY: '', SLURM_JWT_HS256_KEY_FILE: '/good' }, { slurmKey: { algorithm: 'HS256' } }],
+    [{ SLURM_JWT_HS256_KEY: '', SLURM_JWT_HS256_KEY_FILE: '/good' }, { signing: { key: { algorithm: 'HS256' } } }],
     [{ ...VERIFIER, MUNGE_VERIFIER_KEY: `${KEY},${Buffer.alloc(33, 8).toString('base64')}` }, { munge: { mode: 'remote' } }],
   ])('%o', (env, expected) => {
     expect(requireSettings(env)).toMatchObject(expected)
@@ -144,6 +156,20 @@ describe('a problem names', () => {
     ['SLURM_DENIED_USERS', { SLURM_DENIED_USERS: 'root,,x' }],
     ...['v0.0.35', 'v0.0.46', 'v1', '42', 'v0.0.40;v0.0.41', 'AUTO'].map((value): Bad => ['SLURM_API_VERSIONS', { SLURM_API_VERSIONS: value }]),
     ['MUNGE_MODE', { MUNGE_MODE: 'Local' }],
+    ['SLURM_TOKEN_SIGNER', { SLURM_TOKEN_SIGNER: 'Verifier' }],
+    ['SLURM_KEY_AT_EDGE', { SLURM_KEY_AT_EDGE: '' }, 'workerd'],
+    ['SLURM_KEY_AT_EDGE', { SLURM_KEY_AT_EDGE: 'yes' }, 'workerd'],
+    ['SIGNER_PUBLIC_KEY', { SIGNER_PUBLIC_KEY: JSON.stringify(PUBLIC_JWK) }],
+    ...['', '{', '[]', '{"kty":"RSA","kid":"k"}', JSON.stringify({ ...PUBLIC_JWK, kid: '' }), JSON.stringify({ ...PUBLIC_JWK, crv: 'P-384' }), JSON.stringify({ ...PUBLIC_JWK, d: 'eA' })].map(
+      (text): Bad => ['SIGNER_PUBLIC_KEY', { ...SIGNED_THERE, SIGNER_PUBLIC_KEY: text }],
+    ),
+    ['SLURM_JWT_HS256_KEY', { ...SIGNED_THERE, SLURM_JWT_HS256_KEY: KEY }],
+    ['SLURM_JWT_RS256_JWK_FILE', { ...SIGNED_THERE, SLURM_JWT_RS256_JWK_FILE: '/good' }, 'workerd'],
+    ['SLURM_JWT_LIFESPAN_SECONDS', { ...SIGNED_THERE, SLURM_JWT_LIFESPAN_SECONDS: '60' }],
+    ['MUNGE_VERIFIER_URL', { ...SIGNED_THERE, MUNGE_VERIFIER_URL: '' }],
+    ['MUNGE_VERIFIER_URL', { ...SIGNED_THERE, MUNGE_VERIFIER_URL: '', MUNGE_MODE: 'off' }],
+    ['MUNGE_VERIFIER_KEY', { ...SIGNED_THERE, MUNGE_VERIFIER_KEY: '', MUNGE_MODE: 'off' }],
+    ['MUNGE_MODE', { ...SIGNED_THERE, MUNGE_MODE: 'local' }],
     ['MUNGE_MODE', { MUNGE_MODE: 'local' }, 'workerd'],
     ['MUNGE_VERIFIER_URL', { MUNGE_MODE: 'remote', MUNGE_VERIFIER_KEY: KEY }],
     ['MUNGE_VERIFIER_URL', { ...VERIFIER, MUNGE_VERIFIER_URL: 'http://munge.example:8081' }],

@@ -31,7 +31,7 @@ describe('a token', () => {
   it('is for exactly the user, with integer times and nothing else', async () => {
     const { source, clock } = setUp()
     clock.seconds += 0.999
-    const token = await source.findToken('alice')
+    const token = await source.findToken({ slurmUser: 'alice' })
     expect(decodeProtectedHeader(token)).toEqual({ alg: 'HS256', typ: 'JWT' })
     expect(await readClaims(token, START)).toEqual({ sun: 'alice', iat: START, exp: START + 120 })
   })
@@ -40,11 +40,11 @@ describe('a token', () => {
     'of %i s is used again only with at least half its life left',
     async (lifespanSeconds) => {
       const { source, clock } = setUp({ lifespanSeconds })
-      const first = await source.findToken('alice')
+      const first = await source.findToken({ slurmUser: 'alice' })
       const seen = new Set<string>()
       for (let second = 0; second <= 2 * lifespanSeconds; second += 0.5) {
         clock.seconds = START + second
-        const token = await source.findToken('alice')
+        const token = await source.findToken({ slurmUser: 'alice' })
         const { exp = 0 } = await readClaims(token, START)
         expect(exp - clock.seconds).toBeGreaterThanOrEqual(lifespanSeconds / 2)
         expect(exp - Math.floor(clock.seconds)).toBeLessThanOrEqual(lifespanSeconds)
@@ -59,24 +59,29 @@ describe('a token', () => {
     const { source } = setUp()
     const users = ['alice', 'bob', 'Alice', 'alice2', '__proto__', 'constructor', 'alice']
     for (const user of users) {
-      expect(await readClaims(await source.findToken(user), START)).toMatchObject({ sun: user })
+      expect(await readClaims(await source.findToken({ slurmUser: user }), START)).toMatchObject({
+        sun: user,
+      })
     }
-    const both = await Promise.all(['carol', 'dave', 'carol'].map((user) => source.findToken(user)))
+    const both = await Promise.all(
+      ['carol', 'dave', 'carol'].map((user) => source.findToken({ slurmUser: user })),
+    )
     const names = await Promise.all(both.map(async (token) => (await readClaims(token, START))['sun']))
     expect(names).toEqual(['carol', 'dave', 'carol'])
   })
 
   it('is minted again after more users than are kept, still for the right user', async () => {
     const { source } = setUp()
-    for (let user = 0; user < SLURM_TOKENS_KEPT + 5; user++) await source.findToken(`u${String(user)}`)
-    expect(await readClaims(await source.findToken('u0'), START)).toMatchObject({ sun: 'u0' })
+    for (let user = 0; user < SLURM_TOKENS_KEPT + 5; user++)
+      await source.findToken({ slurmUser: `u${String(user)}` })
+    expect(await readClaims(await source.findToken({ slurmUser: 'u0' }), START)).toMatchObject({ sun: 'u0' })
   })
 
   it('does not outlive its lifespan when the clock is set back', async () => {
     const { source, clock } = setUp()
-    await source.findToken('alice')
+    await source.findToken({ slurmUser: 'alice' })
     clock.seconds -= 3600
-    const { exp = 0 } = await readClaims(await source.findToken('alice'), clock.seconds)
+    const { exp = 0 } = await readClaims(await source.findToken({ slurmUser: 'alice' }), clock.seconds)
     expect(exp - clock.seconds).toBeLessThanOrEqual(120)
   })
 })
@@ -85,8 +90,8 @@ describe('a denied user', () => {
   it('is never minted for: whoever is root in Slurm impersonates anyone', async () => {
     const { source } = setUp()
     for (const user of ['root', 'slurm']) {
-      expect(await outageOf(() => source.findToken(user))).toBe('internal_error')
-      await expect(source.findToken(user)).rejects.not.toThrow(/eyJ/)
+      expect(await outageOf(() => source.findToken({ slurmUser: user }))).toBe('internal_error')
+      await expect(source.findToken({ slurmUser: user })).rejects.not.toThrow(/eyJ/)
     }
   })
 })
@@ -102,7 +107,7 @@ describe('RS256', () => {
 
   it('is signed with the key whose kid stands in the JWKS file', async () => {
     const { source } = setUp(world)
-    const token = await source.findToken('alice')
+    const token = await source.findToken({ slurmUser: 'alice' })
     expect(decodeProtectedHeader(token)).toEqual({ alg: 'RS256', typ: 'JWT', kid: 'slurm-1' })
     const key = await importJWK({ ...world.publicJwk, kty: 'RSA' }, 'RS256')
     const { payload } = await jwtVerify(token, key, { currentDate: new Date(START * 1000) })
@@ -112,7 +117,9 @@ describe('RS256', () => {
   it('minted by many at once is valid for each', async () => {
     const { source } = setUp(world)
     const key = await importJWK({ ...world.publicJwk, kty: 'RSA' }, 'RS256')
-    for (const token of await Promise.all(['a', 'b', 'c', 'a'].map((user) => source.findToken(user)))) {
+    for (const token of await Promise.all(
+      ['a', 'b', 'c', 'a'].map((user) => source.findToken({ slurmUser: user })),
+    )) {
       await jwtVerify(token, key, { currentDate: new Date(START * 1000) })
     }
   })

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import type { UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
+import type { Principal } from '../../src/principal.ts'
 import { Outage } from '../../src/refusal.ts'
 import { createSendUpstream, readAccept, type UpstreamCall } from '../../src/upstream-request.ts'
 import { buildAnswer, encode, MUNGE_ALICE, outageOf } from './in-memory-ports.ts'
@@ -32,9 +33,10 @@ function setUp() {
       },
     },
     slurmTokens: {
-      findToken: (user) => {
+      confirm: null,
+      findToken: ({ slurmUser }: Principal) => {
         events.push('token')
-        return world.findToken(user)
+        return world.findToken(slurmUser)
       },
     },
     slots: {

@@ -9,6 +9,7 @@ import { describeIssueLookUp } from './suites/issue-look-up.ts'
 import { describeMunge } from './suites/munge.ts'
 import { describeOpenApi } from './suites/openapi.ts'
 import { describePublishedExamples } from './suites/published-examples.ts'
+import { describeSigner } from './suites/signer.ts'
 import { describeSlurmTokens } from './suites/slurm-tokens.ts'
 import { describeYaml } from './suites/yaml.ts'
 import { describeSlurmrestdContract } from './suites/slurmrestd-contract.ts'
@@ -32,6 +33,7 @@ describe('Slurm tokens', () => describeSlurmTokens(requireCluster))
 describe('the published examples', () => describePublishedExamples(requireCluster))
 describe('MUNGE credentials', () => describeMunge(requireCluster))
 describe('YAML of MUNGE callers', () => describeYaml(requireCluster))
+describe('a gateway without a key', () => describeSigner(requireCluster))
 describe('account confinement', () => describeConfinement(requireCluster))
 describe('the OpenAPI document', () => describeOpenApi(requireCluster))
 describe('what the fake slurmrestd claims', () => describeSlurmrestdContract(requireCluster))

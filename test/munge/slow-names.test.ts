@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
+import { buildRemoteVerifier } from '../support/remote-verifier.ts'
 import type { ClientAddress, MungeVerifier } from '../../src/ports.ts'
 import { buildProgram } from '../support/build-program.ts'
 import { buildMungeKey, MungeDaemon } from '../support/munge-daemon.ts'
@@ -62,7 +62,7 @@ beforeAll(async () => {
     },
   })
   await waitUntil('the verifier says it has started', () => program.stdout.includes('verifier_started'))
-  verifier = createRemoteVerifier({
+  verifier = buildRemoteVerifier({
     url: new URL(`http://127.0.0.1:${port}`),
     keys: [new Uint8Array(KEY)],
     fetch: (url, init) => fetch(url, init),

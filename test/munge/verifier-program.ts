@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { createMungedSocket } from '../../functions/node/munged-socket.ts'
 import { createMungedClient } from '../../src/munge/munged-client.ts'
-import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
+import { buildRemoteVerifier } from '../support/remote-verifier.ts'
 import type { ClientAddress, MungeVerifier } from '../../src/ports.ts'
 import { buildProgram } from '../support/build-program.ts'
 import { FakeMunged } from '../support/fake-munged.ts'
@@ -81,7 +81,7 @@ export function useVerifierProgram(): VerifierProgram {
 
 /** A gateway's side, with the key of the program or another one. */
 export function buildRemote(port: number, key: Uint8Array = KEY): MungeVerifier {
-  return createRemoteVerifier({
+  return buildRemoteVerifier({
     url: new URL(`http://127.0.0.1:${port}`),
     keys: [new Uint8Array(key)],
     fetch: (url, init) => fetch(url, init),

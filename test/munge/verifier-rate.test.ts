@@ -3,7 +3,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { parseCredentialString } from '../../src/munge/credential-string.ts'
 import { createVerifierEnd } from '../../src/munge/exchange.ts'
-import { createRemoteVerifier, type Post } from '../../src/munge/remote-verifier.ts'
+import { type Post } from '../../src/munge/verifier-channel.ts'
+import { buildRemoteVerifier } from '../support/remote-verifier.ts'
 import { createVerifierService } from '../../src/munge/verifier-service.ts'
 import type { ClientAddress, MungeVerifier } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
@@ -42,13 +43,14 @@ function setUp(questionsPerSecond: number) {
         return Promise.resolve()
       },
     },
+    signer: null,
     questionsPerSecond,
     clock: () => clock.now,
     log,
   })
   const answers: { status: number; retryAfter: string | null; text: string }[] = []
   const buildRemote = (key: Uint8Array<ArrayBuffer> = KEY): MungeVerifier =>
-    createRemoteVerifier({
+    buildRemoteVerifier({
       url: new URL('http://127.0.0.1:8081'),
       keys: [key],
       async fetch(url, init) {
@@ -140,7 +142,7 @@ test('a 429 is an outage that says why, over whatever carries the questions, and
     calls += 1
     return Promise.resolve({ status: 429, text: '' })
   }
-  const remote = createRemoteVerifier({
+  const remote = buildRemoteVerifier({
     url: new URL('http://127.0.0.1:8081'),
     keys: [KEY],
     fetch: () => Promise.reject(new Error('not this way')),

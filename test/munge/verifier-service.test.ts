@@ -2,7 +2,8 @@
 
 import { expect, test } from 'vitest'
 import { createVerifierEnd } from '../../src/munge/exchange.ts'
-import { createRemoteVerifier, type Fetch } from '../../src/munge/remote-verifier.ts'
+import { type Fetch } from '../../src/munge/verifier-channel.ts'
+import { buildRemoteVerifier } from '../support/remote-verifier.ts'
 import { createVerifierService } from '../../src/munge/verifier-service.ts'
 import type { ClientAddress, MungeIdentity, MungeVerifier } from '../../src/ports.ts'
 import { Outage, refuse, type Refusal } from '../../src/refusal.ts'
@@ -48,6 +49,7 @@ function setUp(
   const service = createVerifierService({
     end: createVerifierEnd({ keys: [KEY], clock: () => clock.now }),
     verifier: inner,
+    signer: null,
     questionsPerSecond: 0,
     clock: () => clock.now,
     log: { write: (level, event, fields) => void lines.push({ level, event, ...fields }) },
@@ -57,7 +59,7 @@ function setUp(
     return await service.request(url, init)
   }
   const buildRemote = (fetch: Fetch = fetchService): MungeVerifier =>
-    createRemoteVerifier({
+    buildRemoteVerifier({
       url: new URL('http://127.0.0.1:8081/base/'),
       keys: [options.gatewayKey ?? KEY],
       fetch: (url, init) => fetch(url.replace('/base/', '/'), init),
@@ -201,7 +203,7 @@ test('a failed call is an outage and is never sent again', async () => {
 })
 
 test('a verifier that does not answer is an outage after the timeout, given to the call as its signal', async () => {
-  const remote = createRemoteVerifier({
+  const remote = buildRemoteVerifier({
     url: new URL('http://127.0.0.1:8081'),
     keys: [KEY],
     fetch: (_url, init) =>

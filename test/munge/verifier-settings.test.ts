@@ -25,6 +25,7 @@ test('with nothing but the key, the defaults are the strict ones', () => {
     keys: [new Uint8Array(32).fill(1)],
     listener: { host: '127.0.0.1', port: 8081, isLoopback: true, tls: null },
     questionsPerSecond: 20_000,
+    signer: null,
     logLevel: 'info',
   })
 })

@@ -3,11 +3,11 @@
 import { readFileSync } from 'node:fs'
 import { createUndiciPost } from '../../functions/node/undici-post.ts'
 import { nodeSha256 } from '../../functions/node/node-sha256.ts'
-import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
+import { buildRemoteVerifier } from './remote-verifier.ts'
 
 const [, , address = '', key = ''] = process.argv
 const url = new URL(address)
-const verifier = createRemoteVerifier({
+const verifier = buildRemoteVerifier({
   url,
   keys: [new Uint8Array(Buffer.from(key, 'base64'))],
   fetch: (target, init) => fetch(target, init),

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { ExitCode } from '../../functions/cli/command.ts'
 import { runCli as run } from '../../functions/cli/run.ts'
 import type { Environment } from '../../src/environment.ts'
+import type { FindUid } from '../../src/tokens/identity-drift.ts'
 
 export interface CliOptions {
   /** All of it. Default: empty. */
@@ -14,7 +15,11 @@ export interface CliOptions {
   /** Default: stdout is a pipe. */
   readonly isTerminal?: boolean
   readonly lookUpMilliseconds?: number
+  /** Default: everybody is uid 6001. */
+  readonly findUid?: FindUid
 }
+
+export const findAnyUid: FindUid = (name) => Promise.resolve({ uid: 6001, nameOfUid: name })
 
 export interface CliOutcome {
   readonly exitCode: ExitCode
@@ -37,6 +42,7 @@ export async function runCli(parameters: readonly string[], options: CliOptions 
     userName: USER_NAME,
     clock: Date.now,
     randomBytes: (length) => randomBytes(length),
+    findUid: options.findUid ?? findAnyUid,
     packageFolder: PACKAGE_FOLDER,
     ...(lookUpMilliseconds === undefined ? {} : { lookUpMilliseconds }),
     print: (text) => stdout.push(text),

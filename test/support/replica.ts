@@ -10,7 +10,7 @@ import { createAuthenticator, type Authenticate } from '../../src/authenticate.t
 import { createQuestionAnswerer, QUESTION_MAX_BYTES } from '../../src/munge/answer-question.ts'
 import { createVerifierEnd } from '../../src/munge/exchange.ts'
 import { createMungedClient } from '../../src/munge/munged-client.ts'
-import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
+import { buildRemoteVerifier } from './remote-verifier.ts'
 import { createVerifierService } from '../../src/munge/verifier-service.ts'
 import { createMungeVerifier } from '../../src/munge/verify-credential.ts'
 import type { ClientAddress } from '../../src/ports.ts'
@@ -58,7 +58,7 @@ export class Replica {
     const database = openDatabase(databaseUrl)
     const url = new URL(`http://${ADDRESS}:${String(port)}`)
     const authenticate = createAuthenticator({
-      munge: createRemoteVerifier({
+      munge: buildRemoteVerifier({
         ...{ url, keys, fetch, randomBytes },
         post: createUndiciPost(url),
         sha256: nodeSha256,
@@ -69,6 +69,7 @@ export class Replica {
       deniedUsers: new Set(),
       bearerUserNames: new Set(),
       areAdminScopesOn: false,
+      confirm: null,
       now: Date.now,
     })
     return new Replica(munged, server, database, authenticate)
@@ -101,7 +102,7 @@ function buildVerifierServer(
     sha256: nodeSha256,
   })
   const end = createVerifierEnd({ keys, clock: Date.now, sha256: nodeSha256 })
-  const parts = { end, verifier, questionsPerSecond: 0, clock: Date.now, log }
+  const parts = { end, verifier, signer: null, questionsPerSecond: 0, clock: Date.now, log }
   const answerer = createQuestionAnswerer(parts)
   const takeQuestions = createShortPost({
     path: '/verify',

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FakeSlurmrestd } from './fake-slurmrestd.ts'
 import { findFreePort } from './free-port.ts'
+import { createLogin } from './login-role.ts'
 import { MungeDaemon, buildMungeKey } from './munge-daemon.ts'
 import { startTestPostgres } from './postgres.ts'
 import { Program, waitUntil, type ProgramOptions } from './program.ts'
@@ -34,6 +35,8 @@ export const CLI_PATH = join(import.meta.dirname, '../../dist/cli.js')
 export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface Surroundings {
+  /** Who signs Slurm tokens. */
+  readonly signer: 'gateway' | 'verifier'
   readonly users: TestUsers
   readonly slurmKey: Uint8Array
   readonly upstream: FakeSlurmrestd
@@ -44,6 +47,8 @@ export interface Surroundings {
   /** Another cluster: another key, the same address. */
   readonly otherClusterMunge: MungeDaemon
   readonly relays: { readonly database: Relay; readonly verifier: Relay; readonly upstream: Relay }
+  /** What every verifier is configured with, but for its port. */
+  readonly verifierEnvironment: Environment
   /** A second verifier, of the same munged and key, with host binding by `HOST_MAP`. */
   readonly mapVerifierUrl: string
   /** What a gateway is configured with, but for the runtime's own and how it learns addresses. */
@@ -58,7 +63,8 @@ export interface Surroundings {
   stop(): Promise<void>
 }
 
-export async function startSurroundings(): Promise<Surroundings> {
+/** @param signer who signs Slurm tokens: with `verifier` no gateway has Slurm's key. */
+export async function startSurroundings(signer: 'gateway' | 'verifier' = 'gateway'): Promise<Surroundings> {
   const users = requireTestUsers()
   const directory = mkdtempSync(join(tmpdir(), 'slurmgate-test-'))
   chmodSync(directory, 0o755)
@@ -91,8 +97,29 @@ export async function startSurroundings(): Promise<Surroundings> {
     return program.stdout
   }
   await runCli(['db', 'migrate'])
+  await runCli(['db', 'grants', '--apply'])
+  // From here on every process has its own role of the database and no other right.
+  const gatewayLogin = await createLogin(databaseUrl, { memberOf: ['slurmgate_gateway'] })
+  const issuerLogin = await createLogin(databaseUrl, { memberOf: ['slurmgate_issuer'] })
+  cliEnvironment.DATABASE_URL = issuerLogin.url
 
-  const verifierSettings = { MUNGE_SOCKET: munge.socketPath, MUNGE_VERIFIER_KEY: verifierKey }
+  const databaseRelay = await Relay.start({ host: database.hostname, port: Number(database.port) })
+  const relayedDatabase = new URL(gatewayLogin.url)
+  relayedDatabase.hostname = '127.0.0.1'
+  relayedDatabase.port = String(databaseRelay.port)
+  const slurmKeyText = Buffer.from(slurmKey).toString('base64')
+  const signing = await buildSigning(signer, {
+    directory,
+    slurmKey: slurmKeyText,
+    databaseUrl: relayedDatabase.href,
+    runCli,
+  })
+  Object.assign(cliEnvironment, signing.cli)
+  const verifierSettings = {
+    MUNGE_SOCKET: munge.socketPath,
+    MUNGE_VERIFIER_KEY: verifierKey,
+    ...signing.verifier,
+  }
   const hostMapFile = join(directory, 'hosts.map')
   writeFileSync(hostMapFile, HOST_MAP, { mode: 0o644 })
   const [verifier, mapVerifier] = await Promise.all([
@@ -100,18 +127,15 @@ export async function startSurroundings(): Promise<Surroundings> {
     startVerifier({ ...verifierSettings, MUNGE_HOST_BINDING: 'map', MUNGE_HOST_MAP_FILE: hostMapFile }),
   ])
   const relays = {
-    database: await Relay.start({ host: database.hostname, port: Number(database.port) }),
+    database: databaseRelay,
     verifier: await Relay.start({ host: '127.0.0.1', port: verifier.port }),
     upstream: await Relay.start({ host: '127.0.0.1', port: upstream.port }),
   }
-  const relayedDatabase = new URL(databaseUrl)
-  relayedDatabase.hostname = '127.0.0.1'
-  relayedDatabase.port = String(relays.database.port)
 
-  const slurmKeyText = Buffer.from(slurmKey).toString('base64')
   const secrets = new Set([slurmKeyText, verifierKey, Buffer.from(mungeKey).toString('base64')])
-  if (database.password !== '') secrets.add(database.password)
+  for (const url of [databaseUrl, gatewayLogin.url, issuerLogin.url]) secrets.add(new URL(url).password)
   return {
+    signer,
     users,
     slurmKey,
     upstream,
@@ -119,6 +143,7 @@ export async function startSurroundings(): Promise<Surroundings> {
     otherHostMunge,
     otherClusterMunge,
     relays,
+    verifierEnvironment: verifierSettings,
     mapVerifierUrl: `http://127.0.0.1:${String(mapVerifier.port)}`,
     secrets,
     errorAnswers: [],
@@ -126,7 +151,7 @@ export async function startSurroundings(): Promise<Surroundings> {
     gatewayEnvironment: {
       DATABASE_URL: relayedDatabase.href,
       SLURMRESTD_URL: `http://127.0.0.1:${String(relays.upstream.port)}`,
-      SLURM_JWT_HS256_KEY: slurmKeyText,
+      ...signing.gateway,
       MUNGE_MODE: 'remote',
       MUNGE_VERIFIER_URL: `http://127.0.0.1:${String(relays.verifier.port)}`,
       MUNGE_VERIFIER_KEY: verifierKey,
@@ -151,6 +176,40 @@ export async function startSurroundings(): Promise<Surroundings> {
       await postgres.stop()
       rmSync(directory, { recursive: true, force: true })
     },
+  }
+}
+
+/** What verifier and gateway are told of who signs. */
+async function buildSigning(
+  signer: 'gateway' | 'verifier',
+  parts: {
+    readonly directory: string
+    readonly slurmKey: string
+    readonly databaseUrl: string
+    readonly runCli: Surroundings['runCli']
+  },
+): Promise<Readonly<Record<'verifier' | 'gateway' | 'cli', Environment>>> {
+  if (signer === 'gateway') {
+    return {
+      verifier: {},
+      cli: {},
+      gateway: { SLURM_JWT_HS256_KEY: parts.slurmKey, SLURM_KEY_AT_EDGE: 'accept-cluster-root' },
+    }
+  }
+  const keyFile = join(parts.directory, 'signer.jwk')
+  const tokenKeyFile = join(parts.directory, 'token.key')
+  writeFileSync(tokenKeyFile, randomBytes(32).toString('base64'), { mode: 0o600 })
+  const publicKey = await parts.runCli(['signer-key', 'new', keyFile])
+  return {
+    verifier: {
+      VERIFIER_SIGNS: 'yes',
+      DATABASE_URL: parts.databaseUrl,
+      SLURM_JWT_HS256_KEY: parts.slurmKey,
+      SIGNER_PRIVATE_KEY_FILE: keyFile,
+      TOKEN_KEY_FILE: tokenKeyFile,
+    },
+    cli: { TOKEN_KEY_FILE: tokenKeyFile },
+    gateway: { SLURM_TOKEN_SIGNER: 'verifier', SIGNER_PUBLIC_KEY: publicKey.trim() },
   }
 }
 

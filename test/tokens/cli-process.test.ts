@@ -11,7 +11,18 @@ import { createDatabase, stopOwnPostgres } from '../support/postgres.ts'
 import { Program, type ProgramOptions } from '../support/program.ts'
 import { CLI_PATH } from '../support/surroundings.ts'
 
-const NEW = ['--name', 'nightly', '--user', 'alice', '--account', 'phys', '--scope', 'slurm:jobs:manage']
+const NEW = [
+  '--name',
+  'nightly',
+  '--user',
+  'alice',
+  '--uid',
+  '6001',
+  '--account',
+  'phys',
+  '--scope',
+  'slurm:jobs:manage',
+]
 const SLURM_KEY = randomBytes(32).toString('base64')
 
 /** None of these may be printed, but for a new token by the command that made it. */
@@ -90,7 +101,9 @@ it('has a line for each dependency in doctor, and fails when one of them does', 
   const environment = { SLURMRESTD_URL, SLURM_JWT_HS256_KEY: SLURM_KEY, MUNGE_MODE: 'off' }
   const { exitCode, stdout } = await run(['doctor'], { environment })
   expect(exitCode).toBe(1)
-  expect(stdout).toMatch(/^ok +token store .*\nok +clock .*\nFAILED +slurmrestd .*\noff +munge .*\n$/)
+  expect(stdout).toMatch(
+    /^ok +token store .*\nwarn +database role .*\nok +clock .*\nFAILED +slurmrestd .*\noff +munge .*\n$/,
+  )
 })
 
 it('ends with 1 where the answer is no', async () => {

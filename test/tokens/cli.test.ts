@@ -147,7 +147,8 @@ describe('db migrate', () => {
     expect(before.stderr).toBe('slurmgate: the schema is missing or too old; run: slurmgate db migrate\n')
     expect(await run(['db', 'migrate'], { environment })).toEqual({
       exitCode: 0,
-      stdout: 'applied 0000_api_tokens\napplied 0001_token_rotation\n',
+      stdout:
+        'applied 0000_api_tokens\napplied 0001_token_rotation\napplied 0002_row_seal\napplied 0003_replays_kept\n',
       stderr: '',
     })
     expect((await run(['db', 'migrate'], { environment })).stdout).toBe(
@@ -172,6 +173,7 @@ describe('DATABASE_URL', () => {
       ['token', 'revoke', 'tok_aaaaaaaaaaaaaaaa'],
       ['token', 'rotate', 'tok_aaaaaaaaaaaaaaaa'],
       ['db', 'migrate'],
+      ['db', 'grants', '--apply'],
     ]) {
       const { exitCode, stdout, stderr } = await run(parameters, { environment: { DATABASE_URL: url } })
       expect([exitCode, stdout]).toEqual([2, ''])
@@ -214,6 +216,7 @@ describe('doctor', () => {
     const { exitCode, stdout } = await run(['doctor'], { environment })
     expect(stdout.split('\n').map((line) => line.split(/ {2,}/).slice(0, 2))).toEqual([
       ['ok', 'token store'],
+      ['warn', 'database role'],
       ['ok', 'clock'],
       ['FAILED', 'slurmrestd'],
       ['off', 'munge'],

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { UsageError } from '../../functions/cli/command.ts'
 import { explainRequest } from '../../functions/cli/explain.ts'
 import type { Explanation } from '../../src/explain.ts'
+import { findAnyUid } from '../support/cli.ts'
 import { FakeSlurmrestd } from '../support/fake-slurmrestd.ts'
 import { stopOwnPostgres } from '../support/postgres.ts'
 import { buildTokenRow, createTokenDatabase, type TokenDatabase } from '../support/token-database.ts'
@@ -46,6 +47,7 @@ async function explain(parameters: readonly string[], { environment, stdin }: Ru
     userName: 'operator',
     clock: Date.now,
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
+    findUid: findAnyUid,
     packageFolder: '',
     print: (text) => printed.push(text),
     note: (line) => notes.push(line),

@@ -7,7 +7,7 @@ import { createLocalReplayGuard, createPostgresReplayGuard } from '../../src/tok
 import { findFreePort } from '../support/free-port.ts'
 import { stopOwnPostgres } from '../support/postgres.ts'
 import { createTokenDatabase, type TokenDatabase } from '../support/token-database.ts'
-import { waitUntil } from '../support/program.ts'
+import { sleep, waitUntil } from '../support/program.ts'
 
 const newDigest = () => createHash('sha256').update(randomBytes(16)).digest('hex')
 const seconds = () => Math.floor(Date.now() / 1000)
@@ -103,17 +103,20 @@ describe('the guard in Postgres', () => {
     expect(await guard.claim(kept, seconds() + 5)).toBe(false)
   })
 
-  it('removes all of many old digests, in portions, and leaves those that somebody else removes', async () => {
+  it('removes all of many old digests, in portions, one cleanup at a time', async () => {
     const { sql, url } = await createTokenDatabase()
     await sql`
       insert into munge_replays
       select sha256(convert_to(number::text, 'UTF8')), now() - interval '1 second' from generate_series(1, 12000) number`
     const count = async () => Number((await sql`select count(*) from munge_replays`)[0]?.['count'])
     await sql.begin(async (other) => {
-      await other`select 1 from munge_replays limit 10 for update`
+      await other`select pg_advisory_xact_lock(7239805113472095)`
       expect(await openGuard({ url }).claim(newDigest(), seconds() + 5)).toBe(true)
-      await waitUntil('the cleanup', async () => (await count()) === 11)
+      await sleep(500)
+      expect(await count()).toBe(12_001)
     })
+    expect(await openGuard({ url }).claim(newDigest(), seconds() + 5)).toBe(true)
+    await waitUntil('the cleanup', async () => (await count()) === 2)
     await sql.end()
   })
 

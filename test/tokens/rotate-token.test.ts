@@ -12,6 +12,7 @@ import { buildRotationRequest, rotateToken } from '../../src/tokens/rotate-token
 import { digestToken } from '../../src/tokens/token-form.ts'
 import { findToken } from '../../src/tokens/token-register.ts'
 import { createTokenStore } from '../../src/tokens/token-store.ts'
+import { findAnyUid } from '../support/cli.ts'
 import { stopOwnPostgres } from '../support/postgres.ts'
 import { buildTokenRow, createTokenDatabase, type TokenDatabase } from '../support/token-database.ts'
 
@@ -55,6 +56,7 @@ async function run(parameters: readonly string[], { environment, isTerminal = fa
     userName: 'ops',
     clock: () => NOW,
     randomBytes: random ?? ((length) => new Uint8Array(randomBytes(length))),
+    findUid: findAnyUid,
     packageFolder: '',
     print: (text) => printed.push(text),
     note: (line) => notes.push(line),
@@ -229,11 +231,13 @@ describe('two rotations at a time', () => {
     if (order?.kind !== 'issue-order') throw new Error('no order')
     const ports = {
       clock: () => NOW,
+      seals: null,
       randomBytes: (length: number) => new Uint8Array(randomBytes(length)),
     }
     // All of them have seen the token as it was.
-    const rotations = Array.from({ length: 8 }, () => rotateToken(db, OLD, order, 60, ports))
-    const won = (await Promise.all(rotations)).filter((outcome) => outcome !== null)
+    const plan = { graceSeconds: 60, buildOrder: () => order, foundUid: null }
+    const rotations = Array.from({ length: 8 }, () => rotateToken(db, OLD, plan, ports))
+    const won = (await Promise.all(rotations)).filter((outcome) => outcome?.kind === 'rotated')
     await close()
     expect(won).toHaveLength(1)
     const rows = await dump()

@@ -60,7 +60,7 @@ describe('migrations', () => {
     expect(outcomes.flat()).toEqual(await readJournal(MIGRATIONS_FOLDER))
   })
 
-  it('keep the tokens of a store that is one migration behind', async () => {
+  it('keep the tokens of a store that is at the first of them', async () => {
     const url = await createDatabase()
     const folder = await mkdtemp(join(tmpdir(), 'slurmgate-migrations-'))
     await cp(MIGRATIONS_FOLDER, folder, { recursive: true })
@@ -72,8 +72,8 @@ describe('migrations', () => {
     const sql = connect(url)
     await sql`insert into api_tokens ${sql(buildTokenRow())}`
     expect(await applyMigrations(url, MIGRATIONS_FOLDER)).toEqual(later)
-    expect(await sql`select id, replaced_by from api_tokens`).toEqual([
-      { id: 'tok_aaaaaaaaaaaaaaaa', replaced_by: null },
+    expect(await sql`select id, replaced_by, uid, seal, sealed_at from api_tokens`).toEqual([
+      { id: 'tok_aaaaaaaaaaaaaaaa', replaced_by: null, uid: null, seal: null, sealed_at: null },
     ])
     await sql.end()
   })
@@ -122,6 +122,11 @@ describe('the database itself refuses a token', () => {
     ['that nobody issued', { issued_by: '' }],
     ['that is replaced by something else', { replaced_by: 'slg_secret' }],
     ['that is replaced by itself', { replaced_by: 'tok_aaaaaaaaaaaaaaaa' }],
+    ['of a uid below all', { uid: -1 }],
+    ['of the uid that means none', { uid: 4_294_967_295 }],
+    ['with a seal that is not 32 bytes', { seal: Buffer.alloc(31), sealed_at: new Date() }],
+    ['with a seal of no date', { seal: Buffer.alloc(32) }],
+    ['with the date of no seal', { sealed_at: new Date() }],
   ])('%s', async (_, change) => {
     const { sql } = store
     await expect(sql`insert into api_tokens ${sql(buildTokenRow(change))}`).rejects.toMatchObject({
@@ -135,6 +140,12 @@ describe('the database itself refuses a token', () => {
     await sql`insert into api_tokens ${sql(buildTokenRow())}`
     const second = buildTokenRow({ id: 'tok_bbbbbbbbbbbbbbbb' })
     await expect(sql`insert into api_tokens ${sql(second)}`).rejects.toMatchObject({ code: '23505' })
+    await sql`delete from api_tokens`
+  })
+
+  it('but takes one of the largest uid', async () => {
+    const { sql } = store
+    await sql`insert into api_tokens ${sql(buildTokenRow({ uid: 4_294_967_294 }))}`
     await sql`delete from api_tokens`
   })
 

@@ -159,8 +159,7 @@ const verifier: readonly ConformanceCase[] = [
     source: 'CONTRACT VERIFIER_RATE_LIMIT_PER_SECOND',
     async run(bench) {
       const { port, program } = await startVerifier({
-        MUNGE_SOCKET: bench.world.munge.socketPath,
-        MUNGE_VERIFIER_KEY: bench.world.gatewayEnvironment['MUNGE_VERIFIER_KEY'],
+        ...bench.world.verifierEnvironment,
         VERIFIER_RATE_LIMIT_PER_SECOND: '1',
       })
       try {

@@ -1,0 +1,82 @@
+/** Keeps the answers of slow questions for a while, asks again behind them, and asks once where many want to know. */
+
+import type { Clock } from '../../src/ports.ts'
+
+const FRESH_MILLISECONDS = 60_000
+const RENEW_AFTER_MILLISECONDS = 30_000
+const RENEW_AGAIN_AFTER_MILLISECONDS = 5000
+const ABSENT_FRESH_MILLISECONDS = 5000
+
+interface Entry<Answer> {
+  readonly answer: Answer | null
+  readonly freshUntil: number
+  /** Whoever asks from then on is answered at once, and the question is asked again behind the answer. */
+  renewAt: number
+}
+
+/**
+ * Answers may be up to 60 s old, null ("absent") up to 5 s. Concurrent questions about one key are one look-up.
+ * @param options.lookUp what it throws is kept by nobody.
+ * @param options.maxEntries answers kept; the least recently used one goes.
+ */
+export function keepAnswers<Key, Answer>(options: {
+  clock: Clock
+  maxEntries: number
+  lookUp: (key: Key) => Promise<Answer | null>
+}): (key: Key) => Promise<Answer | null> {
+  const { clock, maxEntries, lookUp } = options
+  const cache = new Map<Key, Entry<Answer>>()
+  const pending = new Map<Key, Promise<Answer | null>>()
+
+  function findFresh(key: Key): Entry<Answer> | null {
+    const entry = cache.get(key)
+    if (entry === undefined) return null
+    cache.delete(key)
+    if (entry.freshUntil <= clock()) return null
+    cache.set(key, entry)
+    return entry
+  }
+
+  function remember(key: Key, answer: Answer | null): void {
+    const now = clock()
+    const freshUntil = now + (answer === null ? ABSENT_FRESH_MILLISECONDS : FRESH_MILLISECONDS)
+    const renewAt = answer === null ? freshUntil : now + RENEW_AFTER_MILLISECONDS
+    cache.delete(key)
+    cache.set(key, { answer, freshUntil, renewAt })
+    if (cache.size <= maxEntries) return
+    for (const oldest of cache.keys()) {
+      cache.delete(oldest)
+      return
+    }
+  }
+
+  async function lookUpOnce(key: Key): Promise<Answer | null> {
+    try {
+      const answer = await lookUp(key)
+      remember(key, answer)
+      return answer
+    } finally {
+      pending.delete(key)
+    }
+  }
+
+  function ask(key: Key): Promise<Answer | null> {
+    const running = pending.get(key) ?? lookUpOnce(key)
+    pending.set(key, running)
+    return running
+  }
+
+  /** A failure shows once the answer is stale. */
+  function renew(key: Key, entry: Entry<Answer>): void {
+    if (pending.has(key)) return
+    entry.renewAt = clock() + RENEW_AGAIN_AFTER_MILLISECONDS
+    ask(key).catch(() => undefined)
+  }
+
+  return function find(key) {
+    const entry = findFresh(key)
+    if (entry === null) return ask(key)
+    if (entry.renewAt <= clock()) renew(key, entry)
+    return Promise.resolve(entry.answer)
+  }
+}

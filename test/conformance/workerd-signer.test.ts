@@ -1,0 +1,4 @@
+import { startWorkerdTarget } from '../support/gateway-target.ts'
+import { runConformance } from './run-conformance.ts'
+
+runConformance('workerd', startWorkerdTarget, 'verifier')

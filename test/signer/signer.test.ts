@@ -1,0 +1,211 @@
+/** Whom the signer signs for, and that it signs for nobody else. */
+
+import { decodeJwt } from 'jose'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { MungeIdentity } from '../../src/ports.ts'
+import { isRefusal, Outage, refuse, type Refusal } from '../../src/refusal.ts'
+import {
+  makeEncryptionKey,
+  parseDecryptionKeys,
+  parseEncryptionKey,
+  takePublicHalf,
+  type DecryptionKey,
+  type EncryptionKey,
+} from '../../src/signer/encryption-key.ts'
+import { encryptToken } from '../../src/signer/encrypted-token.ts'
+import { createSigner, type Signer, type SignerRow } from '../../src/signer/signer.ts'
+import { createSlurmTokenMinter } from '../../src/slurm-token.ts'
+import { createLocalReplayGuard } from '../../src/tokens/replay-guard.ts'
+import { buildOpaqueToken, digestToken } from '../../src/tokens/token-form.ts'
+
+const NOW = 1_800_000_000_000
+const NONCE = 'c29tZSBub25jZSBvZiAxNg=='
+const TOKEN = buildOpaqueToken((length) => new Uint8Array(length).fill(7))
+const ROW: SignerRow = {
+  id: 'tok_aaaaaaaaaaaaaaaa',
+  name: 'palma',
+  slurmUser: 'alice',
+  scopes: ['slurm:read'],
+  account: 'ownerlab',
+  expiresAt: NOW / 1000 + 1000,
+  revokedAt: null,
+  policyVersion: 3,
+}
+const ALICE: MungeIdentity = {
+  user: 'alice',
+  uid: 6001,
+  credentialDigest: 'ab'.repeat(32),
+  expiresAt: NOW / 1000 + 5,
+  boundDigest: null,
+}
+
+let encryptionKey: EncryptionKey
+let decryptionKeys: readonly DecryptionKey[]
+beforeAll(async () => {
+  const key = await makeEncryptionKey()
+  const [mine, theirs] = [
+    parseDecryptionKeys(JSON.stringify(key)),
+    parseEncryptionKey(JSON.stringify(takePublicHalf(key))),
+  ]
+  if (typeof mine === 'string' || typeof theirs === 'string') throw new Error('no key')
+  decryptionKeys = mine
+  encryptionKey = theirs
+})
+
+const world: {
+  row: SignerRow | null
+  problem: Refusal | null
+  excess: Refusal | null
+  lines: Record<string, unknown>[]
+  minted: string[]
+  storeFails: boolean
+} = { row: ROW, problem: null, excess: null, lines: [], minted: [], storeFails: false }
+let signer: Signer
+let expectedDigest: string
+beforeEach(async () => {
+  Object.assign(world, { row: ROW, problem: null, excess: null, lines: [], minted: [], storeFails: false })
+  expectedDigest = Buffer.from(await digestToken(TOKEN)).toString('hex')
+  const minter = createSlurmTokenMinter({
+    key: { algorithm: 'HS256', bytes: new Uint8Array(32) },
+    lifespanSeconds: 120,
+    deniedUsers: new Set(['root']),
+    now: () => NOW,
+  })
+  signer = createSigner({
+    decryptionKeys,
+    minter: {
+      mint: (user) => {
+        world.minted.push(user)
+        return minter.mint(user)
+      },
+    },
+    tokens: {
+      findByDigest: (digest) => {
+        if (world.storeFails) return Promise.reject(new Outage('token_store_unavailable', 'down'))
+        return Promise.resolve(Buffer.from(digest).toString('hex') === expectedDigest ? world.row : null)
+      },
+      check: () => Promise.resolve(),
+    },
+    replays: createLocalReplayGuard(() => NOW),
+    deniedUsers: new Set(['root', 'slurm']),
+    checkRow: () => Promise.resolve(world.problem),
+    limitRate: () => world.excess,
+    now: () => NOW,
+    log: { write: (level, event, fields) => void world.lines.push({ level, event, ...fields }) },
+  })
+})
+
+const encrypt = (token: string): Promise<string> => encryptToken(token, NONCE, encryptionKey)
+
+async function ask(token: string = TOKEN): Promise<unknown> {
+  const outcome = await signer.signForToken(await encrypt(token), NONCE)
+  return isRefusal(outcome) ? outcome.rule : outcome
+}
+
+describe('for an API token', () => {
+  test('the user of its own row gets a Slurm token of 120 s, with the policy version of the row', async () => {
+    const outcome = await signer.signForToken(await encrypt(TOKEN), NONCE)
+    if (isRefusal(outcome)) throw new Error(outcome.rule)
+    expect(outcome).toMatchObject({ tokenId: ROW.id, slurmUser: 'alice', policyVersion: 3 })
+    expect(decodeJwt(outcome.slurmToken.token)).toEqual({
+      sun: 'alice',
+      iat: NOW / 1000,
+      exp: NOW / 1000 + 120,
+    })
+    expect(world.lines).toEqual([
+      {
+        level: 'audit',
+        event: 'signer_decision',
+        outcome: 'signed',
+        rule: null,
+        method: 'token',
+        user: 'alice',
+        token_id: ROW.id,
+        policy_version: 3,
+      },
+    ])
+    expect(JSON.stringify(world.lines)).not.toContain(TOKEN)
+  })
+
+  test.each<[string, Partial<SignerRow> | null, string]>([
+    ['has no row', null, 'token_unknown'],
+    ['was revoked', { revokedAt: 1 }, 'token_revoked'],
+    ['has expired', { expiresAt: NOW / 1000 }, 'token_expired'],
+    ['is of a denied user', { slurmUser: 'Root' }, 'token_user_denied'],
+  ])('that %s: refused, and nothing is signed', async (_what, change, rule) => {
+    world.row = change === null ? null : { ...ROW, ...change }
+    expect(await ask()).toBe(rule)
+    expect(world.minted).toEqual([])
+    expect(world.lines).toMatchObject([{ level: 'audit', outcome: 'refused', rule }])
+  })
+
+  test('a row that is not as its issuer wrote it is refused, and nothing is signed', async () => {
+    world.problem = refuse('token_unknown')
+    expect(await ask()).toBe('token_unknown')
+    expect(world.minted).toEqual([])
+  })
+
+  test('one user at a time has a bound', async () => {
+    world.excess = refuse('token_unknown')
+    expect(await ask()).toBe('token_unknown')
+    expect(world.minted).toEqual([])
+  })
+
+  test.each([
+    ['is another one', buildOpaqueToken((length) => new Uint8Array(length).fill(8)), 'token_unknown'],
+    ['has a wrong checksum', `${TOKEN.slice(0, -1)}_`, 'token_malformed'],
+    ['is a Slurm token', 'eyJhbGciOiJIUzI1NiJ9.eyJzdW4iOiJhbGljZSJ9.AAAA', 'slurm_token_presented'],
+  ])('that %s: refused, and nothing is signed', async (_what, token, rule) => {
+    expect(await ask(token)).toBe(rule)
+    expect(world.minted).toEqual([])
+  })
+
+  test('encrypted for another request, or for nobody, is an outage: nobody said no, nobody said yes', async () => {
+    for (const [encrypted, nonce] of [
+      [await encrypt(TOKEN), 'another'],
+      ['x.y.z', NONCE],
+      ['x'.repeat(20_000), NONCE],
+    ] as const) {
+      await expect(signer.signForToken(encrypted, nonce)).rejects.toMatchObject({
+        rule: 'signer_unavailable',
+      })
+    }
+    expect(world.minted).toEqual([])
+    expect(world.lines).toHaveLength(3)
+  })
+
+  test('a store that does not answer is an outage with its line', async () => {
+    world.storeFails = true
+    await expect(ask()).rejects.toMatchObject({ rule: 'token_store_unavailable' })
+    expect(world.lines).toMatchObject([
+      { level: 'error', outcome: 'outage', rule: 'token_store_unavailable' },
+    ])
+  })
+})
+
+describe('for a MUNGE credential that was verified', () => {
+  test('its user gets a Slurm token, once: the credential is claimed before anything is signed', async () => {
+    const first = await signer.signForMunge(ALICE)
+    expect(isRefusal(first) ? first.rule : decodeJwt(first.slurmToken?.token ?? '')['sun']).toBe('alice')
+    expect(await signer.signForMunge(ALICE)).toMatchObject({ rule: 'munge_replayed' })
+    expect(world.minted).toEqual(['alice'])
+    expect(world.lines).toMatchObject([
+      { outcome: 'signed', method: 'munge', user: 'alice', uid: 6001 },
+      { outcome: 'refused', rule: 'munge_replayed' },
+    ])
+  })
+
+  test('a denied user gets none', async () => {
+    expect(await signer.signForMunge({ ...ALICE, user: 'Slurm' })).toMatchObject({
+      rule: 'munge_user_denied',
+    })
+    expect(world.minted).toEqual([])
+  })
+
+  test('a user over his bound gets none, and keeps his credential', async () => {
+    world.excess = refuse('munge_replayed')
+    expect(isRefusal(await signer.signForMunge(ALICE))).toBe(true)
+    world.excess = null
+    expect(isRefusal(await signer.signForMunge(ALICE))).toBe(false)
+  })
+})
