@@ -23,6 +23,10 @@ type Gateway = ReturnType<typeof buildGateway>
 const now = (): number => Date.now()
 const randomBytes: RandomBytes = (length) => crypto.getRandomValues(new Uint8Array(length))
 
+/** Whoever gets a Worker's secrets. */
+const KEY_AT_EDGE =
+  'whoever gets this Worker’s secrets is root on the cluster: use SLURM_TOKEN_SIGNER=verifier, or say SLURM_KEY_AT_EDGE=accept-cluster-root'
+
 let gateway: Gateway | { readonly problems: readonly string[] } | null = null
 
 export default {
@@ -47,6 +51,8 @@ function startGateway(bindings: Record<string, unknown>): Gateway | { readonly p
   const settings = parseGatewaySettings({ env, runtime: 'workerd', readKeyFile: null })
   if ('problems' in settings) return settings
   const log = createConsoleLog(settings.logLevel, now)
+  if (settings.signing.signer === 'gateway' && settings.signing.isKeyAtEdge)
+    log.write('warn', 'slurm_key_at_edge', { message: KEY_AT_EDGE })
   const db = createDatabasePerCall(settings.databaseUrl)
   const defer = (work: Promise<void>): void => waitUntil(work)
   const channel = buildChannel(settings, log)

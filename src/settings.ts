@@ -12,51 +12,31 @@ import {
   readRequiredText,
   readText,
   readUrl,
-  readYesNo,
   type Environment,
 } from './environment.ts'
+import { requireConfidential } from './hop-settings.ts'
 import { parseAddressRange } from './ip-address.ts'
-import { isLoopbackHost, readListener, type Listener } from './listener-settings.ts'
+import { readListener, type Listener } from './listener-settings.ts'
 import { BODY_LARGEST_BYTES, RATE_LARGEST_PER_SECOND } from './limits.ts'
-import type { ExchangeKeys } from './munge/exchange.ts'
-import {
-  MUNGE_POLICY_NAMES,
-  parseMungePolicy,
-  readDeniedUsers,
-  readExchangeKeys,
-  type MungePolicy,
-} from './munge/verifier-settings.ts'
+import { readDeniedUsers } from './munge/verifier-settings.ts'
 import type { LogLevel } from './ports.ts'
 import { NEWEST_VERSION, OLDEST_VERSION } from './policy/route-table.ts'
 import { readSigning, type Signing } from './signing-settings.ts'
 import type { ReadKeyFile } from './slurm-key-settings.ts'
 import { readDatabaseUrl } from './tokens/database-settings.ts'
+import { readVerifying, type VerifyingSettings } from './verifying-settings.ts'
 
 export type RuntimeName = 'node' | 'workerd'
-
-export type MungeSettings =
-  | { readonly mode: 'off' }
-  | { readonly mode: 'local'; readonly policy: MungePolicy }
-  | { readonly mode: 'remote' }
-
-/** The verifier that this gateway asks, for MUNGE credentials and, where it signs, for Slurm tokens. */
-export interface VerifierLink {
-  readonly url: URL
-  readonly keys: ExchangeKeys
-}
 
 export type SlurmrestdAddress =
   { readonly kind: 'url'; readonly url: URL } | { readonly kind: 'unix'; readonly path: string }
 
-export interface GatewaySettings {
+export interface GatewaySettings extends VerifyingSettings {
   readonly databaseUrl: string
   readonly slurmrestd: SlurmrestdAddress
   readonly signing: Signing
   readonly deniedUsers: ReadonlySet<string>
   readonly versions: 'auto' | readonly number[]
-  readonly munge: MungeSettings
-  /** null: neither MUNGE nor signing is remote. */
-  readonly verifier: VerifierLink | null
   /** Whether a MUNGE credential has to be bound to its request for a write. */
   readonly areWritesBound: boolean
   readonly replayGuard: 'postgres' | 'local'
@@ -155,21 +135,6 @@ export function readSlurmrestd(
   return { kind: 'url', url }
 }
 
-/** Slurm tokens and MUNGE credentials travel on these connections. */
-function requireConfidential(
-  env: Environment,
-  name: string,
-  url: URL,
-  runtime: RuntimeName,
-  problems: string[],
-): void {
-  if (url.protocol === 'https:' || isLoopbackHost(url.hostname.replace(/^\[|\]$/g, ''))) return
-  if (runtime === 'workerd') problems.push(`${name} must be https`)
-  else if (!readYesNo(env, 'ALLOW_PLAINTEXT', [])) {
-    problems.push(`${name} is plaintext and not loopback: use https, or ALLOW_PLAINTEXT=yes`)
-  }
-}
-
 export function readVersionSetting(env: Environment, problems: string[]): 'auto' | readonly number[] {
   if (readText(env, 'SLURM_API_VERSIONS', { default: 'auto' }) === 'auto') return 'auto'
   const list = readList(env, 'SLURM_API_VERSIONS', { default: [], item: /^v0\.0\.[1-9]\d{0,2}$/ }, problems)
@@ -183,58 +148,6 @@ export function readVersionSetting(env: Environment, problems: string[]): 'auto'
 export function readBodyMaxBytes(env: Environment, problems: string[]): number {
   const options = { default: 8 * MIB, min: 1024, max: BODY_LARGEST_BYTES }
   return readInteger(env, 'REQUEST_BODY_MAX_BYTES', options, problems)
-}
-
-function readVerifying(
-  source: SettingsSource,
-  options: { readonly listener: Listener | UnixListener | null; readonly isSignedThere: boolean },
-  problems: string[],
-): Pick<GatewaySettings, 'munge' | 'verifier'> {
-  const { env, runtime } = source
-  const url = readUrl(env, 'MUNGE_VERIFIER_URL', { protocols: ['http:', 'https:'] }, problems)
-  const byDefault = url !== null ? 'remote' : runtime === 'node' ? 'local' : 'off'
-  const choices = ['remote', 'local', 'off'] as const
-  const mode = readChoice(env, 'MUNGE_MODE', { default: byDefault, choices }, problems)
-  const isAsked = mode === 'remote' || options.isSignedThere
-  if (url !== null && mode === 'off' && !isAsked) {
-    problems.push('MUNGE_VERIFIER_URL is set, and MUNGE_MODE=off: which of them is meant?')
-  }
-  if (mode === 'local' && options.isSignedThere) {
-    problems.push('SLURM_TOKEN_SIGNER=verifier needs MUNGE_MODE=remote or off: the signer verifies itself')
-  }
-  const verifier = isAsked ? readVerifierLink(source, url, problems) : null
-  if (mode === 'local') return { munge: readLocalMunge(source, options.listener, problems), verifier }
-  if (mode === 'remote') {
-    for (const name of MUNGE_POLICY_NAMES) {
-      if (readText(env, name) !== null)
-        problems.push(`${name} belongs to the verifier, which is remote: set it there`)
-    }
-  }
-  return { munge: { mode }, verifier }
-}
-
-function readVerifierLink(
-  { env, runtime }: SettingsSource,
-  url: URL | null,
-  problems: string[],
-): VerifierLink | null {
-  const keys = readExchangeKeys(env, problems)
-  if (url === null) {
-    problems.push('MUNGE_VERIFIER_URL is required with MUNGE_MODE=remote and SLURM_TOKEN_SIGNER=verifier')
-    return null
-  }
-  requireConfidential(env, 'MUNGE_VERIFIER_URL', url, runtime, problems)
-  return { url, keys }
-}
-
-function readLocalMunge(
-  { env, runtime }: SettingsSource,
-  listener: Listener | UnixListener | null,
-  problems: string[],
-): MungeSettings {
-  if (runtime === 'workerd') problems.push('MUNGE_MODE=local needs Node: use remote or off')
-  const isListenerLoopback = listener !== null && ('unixPath' in listener || listener.isLoopback)
-  return { mode: 'local', policy: parseMungePolicy(env, { isListenerLoopback }, problems) }
 }
 
 function readRequireBinding(env: Environment, problems: string[]): boolean {

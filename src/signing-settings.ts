@@ -10,12 +10,19 @@ import { isUsableKey, type SlurmKey } from './slurm-token.ts'
 import { isUsableEncryptionKey, parseEncryptionKey, type EncryptionKey } from './signer/encryption-key.ts'
 
 export type Signing =
-  | { readonly signer: 'gateway'; readonly key: SlurmKey; readonly lifespanSeconds: number }
+  | {
+      readonly signer: 'gateway'
+      readonly key: SlurmKey
+      readonly lifespanSeconds: number
+      /** The key is at the edge, and nobody has said that this is meant. */
+      readonly isKeyAtEdge: boolean
+    }
   | { readonly signer: 'verifier'; readonly encryptionKey: EncryptionKey }
 
 /** What has to be said for Slurm's key at the edge, where a leaked secret is the whole cluster. */
 const KEY_AT_EDGE = 'accept-cluster-root'
 
+const CONSENT = 'SLURM_KEY_AT_EDGE'
 const LIFESPAN = 'SLURM_JWT_LIFESPAN_SECONDS'
 const LIFESPAN_SECONDS = { default: 120, min: 30, max: 600 }
 
@@ -31,10 +38,10 @@ export function readSigning(
   if (readText(env, 'SIGNER_PUBLIC_KEY') !== null) {
     problems.push('SIGNER_PUBLIC_KEY is read only with SLURM_TOKEN_SIGNER=verifier: set both, or neither')
   }
-  if (source.isEdge) requireConsent(env, problems)
+  const isKeyAtEdge = source.isEdge && !readConsent(env, problems)
   const key = readSlurmKey(source, problems)
   const lifespanSeconds = readInteger(env, LIFESPAN, LIFESPAN_SECONDS, problems)
-  return key === null ? null : { signer, key, lifespanSeconds }
+  return key === null ? null : { signer, key, lifespanSeconds, isKeyAtEdge }
 }
 
 function readRemoteSigning(env: Environment, problems: string[]): Signing | null {
@@ -50,12 +57,11 @@ function readRemoteSigning(env: Environment, problems: string[]): Signing | null
   return null
 }
 
-function requireConsent(env: Environment, problems: string[]): void {
-  const name = 'SLURM_KEY_AT_EDGE'
-  if (readText(env, name) === KEY_AT_EDGE) return
-  problems.push(
-    `Slurm's key on Workers is the whole cluster for whoever gets it: use SLURM_TOKEN_SIGNER=verifier, or say ${name}=${KEY_AT_EDGE}`,
-  )
+/** A key at the edge without a word about it is told each time a Worker starts. */
+function readConsent(env: Environment, problems: string[]): boolean {
+  const text = readText(env, CONSENT)
+  if (text !== null && text !== KEY_AT_EDGE) problems.push(`${CONSENT} may say ${KEY_AT_EDGE}, or nothing`)
+  return text === KEY_AT_EDGE
 }
 
 /** A key may look whole and not be one. @returns problems, by name. */

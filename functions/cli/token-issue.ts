@@ -47,7 +47,8 @@ export const issue: Command = async (args, context) => {
   const uid = givenUid ?? (await findOwnUid(order.slurmUser, context.findUid))
   const warnings = [
     ...(await findWarnings(order, configuration.deniedUsers, context)),
-    ...(typeof uid === 'number' ? [] : [uid]),
+    // Only who seals rows has somebody who reads uids.
+    ...(typeof uid === 'number' || configuration.seals === null ? [] : [uid]),
   ]
   tellWarnings(warnings, values.strict === true, context)
   const ports = { ...context, seals: configuration.seals }

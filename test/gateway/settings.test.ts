@@ -69,6 +69,10 @@ describe('defaults', () => {
       areAdminScopesOn: false,
     }
     expect(requireSettings({}, 'workerd')).toMatchObject(expected)
+    expect(requireSettings({ SLURM_KEY_AT_EDGE: '' }, 'workerd')).toMatchObject({
+      signing: { isKeyAtEdge: true },
+    })
+    expect(requireSettings(AT_EDGE, 'workerd')).toMatchObject({ signing: { isKeyAtEdge: false } })
   })
 
   it('stand for empty values too', () => {
@@ -109,6 +113,7 @@ describe('good values', () => {
     [{ MUNGE_MODE: 'off' }, { munge: { mode: 'off' } }],
     [{ MUNGE_MAX_TTL_SECONDS: '2', MUNGE_HOST_BINDING: 'off' }, { munge: { policy: { maxTtlSeconds: 2, hostBinding: 'off' } } }],
     [{ MUNGE_REQUIRE_BINDING: 'off' }, { areWritesBound: false }],
+    [{ SLURM_KEY_AT_EDGE: '' }, { signing: { signer: 'gateway', isKeyAtEdge: false } }],
     [SIGNED_THERE, { signing: { signer: 'verifier', encryptionKey: { keyId: 'k1' } }, munge: { mode: 'remote' } }],
     [{ ...SIGNED_THERE, MUNGE_MODE: 'off' }, { munge: { mode: 'off' }, verifier: { url: new URL('https://munge.example:8081') } }],
     [{ ...VERIFIER, MUNGE_REQUIRE_BINDING: 'writes' }, { munge: { mode: 'remote' }, areWritesBound: true }],
@@ -157,7 +162,6 @@ describe('a problem names', () => {
     ...['v0.0.35', 'v0.0.46', 'v1', '42', 'v0.0.40;v0.0.41', 'AUTO'].map((value): Bad => ['SLURM_API_VERSIONS', { SLURM_API_VERSIONS: value }]),
     ['MUNGE_MODE', { MUNGE_MODE: 'Local' }],
     ['SLURM_TOKEN_SIGNER', { SLURM_TOKEN_SIGNER: 'Verifier' }],
-    ['SLURM_KEY_AT_EDGE', { SLURM_KEY_AT_EDGE: '' }, 'workerd'],
     ['SLURM_KEY_AT_EDGE', { SLURM_KEY_AT_EDGE: 'yes' }, 'workerd'],
     ['SIGNER_PUBLIC_KEY', { SIGNER_PUBLIC_KEY: JSON.stringify(PUBLIC_JWK) }],
     ...['', '{', '[]', '{"kty":"RSA","kid":"k"}', JSON.stringify({ ...PUBLIC_JWK, kid: '' }), JSON.stringify({ ...PUBLIC_JWK, crv: 'P-384' }), JSON.stringify({ ...PUBLIC_JWK, d: 'eA' })].map(

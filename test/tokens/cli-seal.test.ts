@@ -246,13 +246,19 @@ describe('the uid of a new token', () => {
     ['a uid that leads to somebody else', () => Promise.resolve({ uid: 7, nameOfUid: 'bob' }), /alice is uid 7 here, and that is bob/],
     ['a getent that fails', () => Promise.reject(new Error('hunter2')), /alice was not found out: getent failed/],
   ])('is unknown for %s: a warning, and with --strict a refusal', async (_, findUid, message) => {
-    const { exitCode, stdout } = await run([...NEW, '--json'], { findUid })
+    const environment = { TOKEN_KEY_FILE: keyFile }
+    const { exitCode, stdout } = await run([...NEW, '--json'], { findUid, environment })
     const { warnings, uid } = JSON.parse(stdout) as { warnings: { code: string; text: string }[]; uid: null }
     expect([exitCode, uid, await uidOf()]).toEqual([0, null, null])
     expect(warnings.find(({ code }) => code === 'uid_unknown')?.text).toMatch(message)
-    const strict = await run([...NEW, '--strict'], { findUid })
+    const strict = await run([...NEW, '--strict'], { findUid, environment })
     expect([strict.exitCode, strict.stdout, (await dump()).length]).toEqual([1, '', 1])
     expect(strict.stderr).not.toContain('hunter2')
+  })
+
+  it('is no matter where rows are not sealed: no warning', async () => {
+    const { stdout } = await run([...NEW, '--json'], { findUid: () => Promise.resolve(null) })
+    expect(stdout).not.toContain('uid_unknown')
   })
 
   it('goes over to the token in its place; where there was none, it is looked up', async () => {

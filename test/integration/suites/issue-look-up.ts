@@ -39,9 +39,6 @@ export function describeIssueLookUp(requireCluster: () => RealCluster): void {
       'looked up',
       '--user',
       user,
-      // Slurm knows these users, this host need not.
-      '--uid',
-      '6001',
       '--scope',
       'slurm:jobs:manage',
       '--issued-by',
