@@ -77,12 +77,17 @@ async function authenticateToken(
 ): Promise<TokenPrincipal | Refusal> {
   const parsed = parsePresentedToken(rawToken)
   if (parsed.kind === 'refusal') return parsed
-  const record = await options.tokens.findByDigest(await digestToken(parsed.digestInput))
+  const digest = await digestToken(parsed.digestInput)
+  const record = await options.tokens.findByDigest(digest)
   if (record === null) return refuse('token_unknown')
   const judged = judgeTokenRecord(record, options)
   if ('kind' in judged || options.confirm === null) return judged
-  const principal = { ...judged, presented: concealText(rawToken) }
+  const principal = { ...judged, presented: concealText(rawToken, readHex(digest)) }
   return (await options.confirm(principal)) ?? principal
+}
+
+function readHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 /** Whether an issued token may still be used, and as whom. */

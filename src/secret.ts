@@ -2,8 +2,10 @@
 
 export interface Secret {
   reveal(): string
+  /** SHA-256, lower-case hex: tells one from another. */
+  readonly digest: string
 }
 
-export function concealText(text: string): Secret {
-  return { reveal: () => text }
+export function concealText(text: string, digest: string): Secret {
+  return { reveal: () => text, digest }
 }

@@ -67,6 +67,8 @@ export interface SlurmTokenOptions {
   readonly lifespanSeconds: number
   readonly deniedUsers: ReadonlySet<string>
   readonly now: Clock
+  /** So long before its time is over a token is not handed out any more. Default 0: it is used at once. */
+  readonly spareSeconds?: number
 }
 
 /** The source of a gateway that has the key itself. */
@@ -79,7 +81,7 @@ export function createSlurmTokenSource(options: SlurmTokenOptions): SlurmTokenSo
 }
 
 export function createSlurmTokenMinter(options: SlurmTokenOptions): SlurmTokenMinter {
-  const { key, lifespanSeconds, deniedUsers, now } = options
+  const { key, lifespanSeconds, deniedUsers, now, spareSeconds = 0 } = options
   const kept = new Map<string, SlurmToken>()
   let signingKey: CryptoKey | Uint8Array | null = null
 
@@ -104,7 +106,9 @@ export function createSlurmTokenMinter(options: SlurmTokenOptions): SlurmTokenMi
         throw new Outage('internal_error', 'a denied user reached the minting of tokens')
       const exactSeconds = now() / 1000
       const found = kept.get(slurmUser)
-      if (found !== undefined && isUsable(found, exactSeconds)) return found
+      const isFresh = (token: SlurmToken): boolean =>
+        isUsable(token, exactSeconds) && exactSeconds + spareSeconds <= token.useUntil
+      if (found !== undefined && isFresh(found)) return found
       const issuedAt = Math.floor(exactSeconds)
       const token = await sign(slurmUser, issuedAt)
       const minted = { token, issuedAt, useUntil: issuedAt + Math.floor(lifespanSeconds / 2) }

@@ -8,7 +8,7 @@ import type { SignerSettings } from '../../src/signer/signer-settings.ts'
 import { createSigner, type Signer } from '../../src/signer/signer.ts'
 import { createSlurmTokenMinter } from '../../src/slurm-token.ts'
 import { openDatabase, type Database } from '../../src/tokens/database.ts'
-import { createPostgresReplayGuard } from '../../src/tokens/replay-guard.ts'
+import { createLocalReplayGuard, createPostgresReplayGuard } from '../../src/tokens/replay-guard.ts'
 import { createSealedTokenStore, type SealedTokenRecord } from '../../src/tokens/sealed-token-store.ts'
 import { createTokenStore } from '../../src/tokens/token-store.ts'
 import { createUidService } from './uid-service.ts'
@@ -33,7 +33,14 @@ export function openSigner(
   const signer = createSigner<SealedTokenRecord>({
     ...settings,
     ...policy,
-    minter: createSlurmTokenMinter({ ...settings, ...policy, now }),
+    // A gateway reads a body and waits for a slot before it uses one.
+    minter: createSlurmTokenMinter({
+      ...settings,
+      ...policy,
+      now,
+      spareSeconds: settings.lifespanSeconds / 4,
+    }),
+    calls: createLocalReplayGuard(now),
     tokens: {
       findByDigest: (digest) => sealed.findSealedByDigest(digest),
       check: () => createTokenStore(db).check(),

@@ -27,7 +27,7 @@ export const TO_GATEWAY: Direction = {
 }
 
 /** Both clocks are the site's own: a recorded message is stale soon. */
-const IAT_TOLERANCE_SECONDS = 5
+export const IAT_TOLERANCE_SECONDS = 5
 
 export type Claims = Readonly<Record<string, unknown>>
 

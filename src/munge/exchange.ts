@@ -40,9 +40,9 @@ export interface GatewayEnd {
     client: ClientAddress | null,
     wantsSlurmToken?: boolean,
   ): Promise<PendingRequest>
-  /** Asks for a Slurm token for an API token. @param encrypt gets the nonce that what it returns has to be bound to. */
+  /** Asks for a Slurm token for an API token. @param encrypt gets what its result has to be bound to. */
   signTokenRequest(
-    encrypt: (nonce: string) => Promise<string>,
+    encrypt: (binding: { readonly nonce: string; readonly madeAt: number }) => Promise<string>,
   ): Promise<PendingRequest & { readonly encrypted: string }>
   /** @param answer untrusted. @returns why it is not believed, or the verdict on exactly this request. */
   openAnswer(
@@ -99,9 +99,9 @@ export function createGatewayEnd(
     },
     async signTokenRequest(encrypt) {
       const nonce = encodeBase64(parts.randomBytes(NONCE_BYTES))
-      const encrypted = await encrypt(nonce)
-      const claims = { nonce, credential: null, client: null, encrypted: await sha256.hashToHex(encrypted) }
       const signedAt = parts.clock() / 1000
+      const encrypted = await encrypt({ nonce, madeAt: signedAt })
+      const claims = { nonce, credential: null, client: null, encrypted: await sha256.hashToHex(encrypted) }
       return { about: 'token', nonce, encrypted, signedAt, jws: await requests.sign(claims) }
     },
     async openAnswer(answer, pending) {

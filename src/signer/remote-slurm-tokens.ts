@@ -5,11 +5,12 @@
 
 import { foldAccount } from '../account-name.ts'
 import { SLURM_TOKENS_KEPT } from '../limits.ts'
+import { IAT_TOLERANCE_SECONDS } from '../munge/exchange-signature.ts'
 import type { SignedForToken } from '../munge/verdict.ts'
-import { buildMisfit, type VerifierChannel } from '../munge/verifier-channel.ts'
+import type { VerifierChannel } from '../munge/verifier-channel.ts'
 import type { Clock } from '../ports.ts'
 import type { Principal, TokenPrincipal } from '../principal.ts'
-import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
+import { isRefusal, Outage, type Refusal } from '../refusal.ts'
 import { isUsable, type SlurmToken, type SlurmTokenSource } from '../slurm-token.ts'
 import type { EncryptionKey } from './encryption-key.ts'
 import { encryptToken } from './encrypted-token.ts'
@@ -27,16 +28,22 @@ export function createRemoteSlurmTokenSource(options: RemoteSlurmTokenOptions): 
   const kept = new Map<string, SlurmToken>()
   const asked = new Map<string, Promise<SlurmToken | Refusal>>()
 
+  /** Signed by the signer's clock, which may be ahead by what the exchange bears. */
+  const isUsableHere = ({ token, issuedAt, useUntil }: SlurmToken): boolean =>
+    isUsable({ token, issuedAt: issuedAt - IAT_TOLERANCE_SECONDS, useUntil }, now() / 1000)
+
   async function ask(principal: TokenPrincipal, key: string): Promise<SlurmToken | Refusal> {
     const { presented } = principal
     if (presented === null) throw new TypeError('a token that nobody presented is not signed for')
-    const pending = await channel.end.signTokenRequest((nonce) =>
-      encryptToken(presented.reveal(), nonce, encryptionKey),
+    const pending = await channel.end.signTokenRequest((binding) =>
+      encryptToken(presented.reveal(), binding, encryptionKey),
     )
     const verdict = await channel.ask(pending, { encrypted: pending.encrypted })
-    if (verdict.kind === 'refusal') return verdict.refusal
-    if (verdict.kind !== 'signed') throw buildMisfit()
-    if (!isAbout(verdict.signed, principal)) return refuse('token_unknown')
+    // The gateway has just read its row: a signer that finds none reads another table, or an older one.
+    if (verdict.kind === 'refusal' && verdict.refusal.rule !== 'token_unknown') return verdict.refusal
+    if (verdict.kind !== 'signed' || !isAbout(verdict.signed, principal)) {
+      throw new Outage('signer_unavailable', 'the signer reads another row than the gateway')
+    }
     const { slurmToken } = verdict.signed
     if (kept.size >= SLURM_TOKENS_KEPT) kept.clear()
     kept.set(key, slurmToken)
@@ -46,7 +53,7 @@ export function createRemoteSlurmTokenSource(options: RemoteSlurmTokenOptions): 
   function find(principal: TokenPrincipal): Promise<SlurmToken | Refusal> {
     const key = buildKey(principal)
     const found = kept.get(key)
-    if (found !== undefined && isUsable(found, now() / 1000)) return Promise.resolve(found)
+    if (found !== undefined && isUsableHere(found)) return Promise.resolve(found)
     if (!maySharePromises) return ask(principal, key)
     const running = asked.get(key) ?? ask(principal, key).finally(() => asked.delete(key))
     asked.set(key, running)
@@ -61,7 +68,7 @@ export function createRemoteSlurmTokenSource(options: RemoteSlurmTokenOptions): 
     },
     async findToken(principal) {
       const found = principal.method === 'munge' ? principal.slurmToken : await find(principal)
-      if (found === null || isRefusal(found) || !isUsable(found, now() / 1000)) {
+      if (found === null || isRefusal(found) || !isUsableHere(found)) {
         throw new Outage('signer_unavailable', describeLack(principal, found))
       }
       return found.token
@@ -70,14 +77,15 @@ export function createRemoteSlurmTokenSource(options: RemoteSlurmTokenOptions): 
 }
 
 /**
- * Everything that a decision on this token rests on: where a row says something else than when it was signed for, the
+ * What was presented, and everything that a decision on it rests on: where a row says something else than when it was signed for, the
  * signer is asked again, and compares it with what the issuer wrote.
  */
-function buildKey({ tokenId, slurmUser, account, scopes, expiresAt }: TokenPrincipal): string {
-  return JSON.stringify([tokenId, slurmUser, account, [...scopes], expiresAt])
+function buildKey(principal: TokenPrincipal): string {
+  const { presented, tokenId, slurmUser, account, scopes, expiresAt } = principal
+  return JSON.stringify([presented?.digest, tokenId, slurmUser, account, [...scopes], expiresAt])
 }
 
-/** A row that says something else to the gateway than to the signer was written to in between: it counts for nothing. */
+/** A row that says something else to the gateway than to the signer was written to in between: nobody decides by it. */
 function isAbout(signed: SignedForToken, principal: TokenPrincipal): boolean {
   const account = signed.account === null ? null : foldAccount(signed.account)
   return (

@@ -4,6 +4,7 @@
  */
 
 import { judgeTokenRecord } from '../authenticate.ts'
+import { webSha256 } from '../munge/sha256.ts'
 import type { SignedForToken } from '../munge/verdict.ts'
 import type { Clock, Log, MungeIdentity, ReplayGuard, TokenRecord } from '../ports.ts'
 import { isDeniedUser } from '../principal.ts'
@@ -30,6 +31,8 @@ export interface SignerParts<Row extends SignerRow> {
   readonly minter: SlurmTokenMinter
   readonly tokens: SignerTokenStore<Row>
   readonly replays: ReplayGuard
+  /** Of calls about API tokens: each is answered once by this process. */
+  readonly calls: ReplayGuard
   readonly deniedUsers: ReadonlySet<string>
   /** Whether the row is what the issuer wrote, and its user still who it was. @throws Outage `names_unavailable` */
   readonly checkRow: (row: Row) => Promise<Refusal | null>
@@ -72,9 +75,12 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
     nonce: string,
     seen: SeenToken,
   ): Promise<SignedForToken | Refusal> {
-    const presented = await decryptToken(encrypted, nonce, parts.decryptionKeys)
+    const nowSeconds = parts.now() / 1000
+    const presented = await decryptToken(encrypted, { nonce, nowSeconds }, parts.decryptionKeys)
     if (presented === null)
-      throw new Outage('signer_unavailable', 'an API token that is not encrypted for this signer')
+      throw new Outage('signer_unavailable', 'an API token that is not encrypted for this signer and call')
+    if (!(await parts.calls.claim(await webSha256.hashToHex(nonce), nowSeconds)))
+      throw new Outage('signer_unavailable', 'a call that was made before')
     const parsed = parsePresentedToken(presented)
     if (parsed.kind === 'refusal') return parsed
     const row = await parts.tokens.findByDigest(await digestToken(parsed.digestInput))

@@ -3,7 +3,7 @@
 import { decodeProtectedHeader, exportJWK, generateKeyPair, importJWK, jwtVerify } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { SLURM_TOKENS_KEPT } from '../../src/limits.ts'
-import { createSlurmTokenSource, type SlurmKey } from '../../src/slurm-token.ts'
+import { createSlurmTokenMinter, createSlurmTokenSource, type SlurmKey } from '../../src/slurm-token.ts'
 import { outageOf } from './in-memory-ports.ts'
 
 const KEY = new Uint8Array(32).map((_, index) => index)
@@ -26,6 +26,22 @@ async function readClaims(token: string, at: number) {
   const options = { algorithms: ['HS256'], currentDate: new Date(at * 1000) }
   return (await jwtVerify(token, KEY, options)).payload
 }
+
+it('is not handed out again when less than the spare time of its use is left', async () => {
+  const clock = { seconds: START }
+  const minter = createSlurmTokenMinter({
+    key: HS256,
+    lifespanSeconds: 120,
+    deniedUsers: new Set(),
+    now: () => clock.seconds * 1000,
+    spareSeconds: 30,
+  })
+  const first = await minter.mint('alice')
+  clock.seconds = START + 30
+  expect((await minter.mint('alice')).token).toBe(first.token)
+  clock.seconds = START + 31
+  expect((await minter.mint('alice')).issuedAt).toBe(START + 31)
+})
 
 describe('a token', () => {
   it('is for exactly the user, with integer times and nothing else', async () => {

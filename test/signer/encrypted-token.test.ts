@@ -19,6 +19,9 @@ import {
 
 const TOKEN = `slg_${'a'.repeat(43)}123456`
 const NONCE = 'c29tZSBub25jZSBvZiAxNg=='
+const NOW = 1_800_000_000
+const BINDING = { nonce: NONCE, madeAt: NOW }
+const CALL = { nonce: NONCE, nowSeconds: NOW }
 
 let privateKey: JWK
 let encryptionKey: EncryptionKey
@@ -35,53 +38,64 @@ function requireKey<T>(parsed: T | string): T {
 }
 
 test('what was encrypted is opened, and shows nothing of the token', async () => {
-  const encrypted = await encryptToken(TOKEN, NONCE, encryptionKey)
-  expect(await decryptToken(encrypted, NONCE, decryptionKeys)).toBe(TOKEN)
+  const encrypted = await encryptToken(TOKEN, BINDING, encryptionKey)
+  expect(await decryptToken(encrypted, CALL, decryptionKeys)).toBe(TOKEN)
   expect(encrypted).not.toContain('slg_')
   expect(Buffer.from(encrypted.replaceAll('.', ''), 'base64url').toString('latin1')).not.toContain('slg_')
 })
 
 test('one token is encrypted differently each time', async () => {
-  expect(await encryptToken(TOKEN, NONCE, encryptionKey)).not.toBe(
-    await encryptToken(TOKEN, NONCE, encryptionKey),
+  expect(await encryptToken(TOKEN, BINDING, encryptionKey)).not.toBe(
+    await encryptToken(TOKEN, BINDING, encryptionKey),
   )
 })
 
 test('the longest token fits its bound', async () => {
   const longest = 'x'.repeat(4096)
-  const encrypted = await encryptToken(longest, NONCE, encryptionKey)
+  const encrypted = await encryptToken(longest, BINDING, encryptionKey)
   expect(encrypted.length).toBeLessThanOrEqual(ENCRYPTED_TOKEN_MAX_CHARACTERS)
-  expect(await decryptToken(encrypted, NONCE, decryptionKeys)).toBe(longest)
+  expect(await decryptToken(encrypted, CALL, decryptionKeys)).toBe(longest)
 })
 
 test('a token encrypted for one request is not opened for another (replay)', async () => {
-  const encrypted = await encryptToken(TOKEN, NONCE, encryptionKey)
-  expect(await decryptToken(encrypted, `${NONCE}x`, decryptionKeys)).toBeNull()
-  expect(await decryptToken(encrypted, '', decryptionKeys)).toBeNull()
+  const encrypted = await encryptToken(TOKEN, BINDING, encryptionKey)
+  expect(await decryptToken(encrypted, { ...CALL, nonce: `${NONCE}x` }, decryptionKeys)).toBeNull()
+  expect(await decryptToken(encrypted, { ...CALL, nonce: '' }, decryptionKeys)).toBeNull()
+})
+
+test.each([
+  ['5 s old', 5, TOKEN],
+  ['5 s ahead', -5, TOKEN],
+  ['6 s old', 6, null],
+  ['6 s ahead', -6, null],
+  ['a month old', 30 * 86_400, null],
+])('a token recorded with its nonce and %s is %s', async (_what, seconds, expected) => {
+  const encrypted = await encryptToken(TOKEN, BINDING, encryptionKey)
+  expect(await decryptToken(encrypted, { ...CALL, nowSeconds: NOW + seconds }, decryptionKeys)).toBe(expected)
 })
 
 test('another key opens nothing, whatever kid the message names', async () => {
   const other = await makeEncryptionKey()
-  const encrypted = await encryptToken(TOKEN, NONCE, encryptionKey)
+  const encrypted = await encryptToken(TOKEN, BINDING, encryptionKey)
   const named = { keyId: encryptionKey.keyId, jwk: other }
-  expect(await decryptToken(encrypted, NONCE, [named])).toBeNull()
-  expect(await decryptToken(encrypted, NONCE, [])).toBeNull()
+  expect(await decryptToken(encrypted, CALL, [named])).toBeNull()
+  expect(await decryptToken(encrypted, CALL, [])).toBeNull()
 })
 
 test('keys rotate: every key of the set opens what was encrypted for it', async () => {
   const next = await makeEncryptionKey()
   const both = requireKey(parseDecryptionKeys(JSON.stringify({ keys: [next, privateKey] })))
   const nextSealing = requireKey(parseEncryptionKey(JSON.stringify(takePublicHalf(next))))
-  expect(await decryptToken(await encryptToken(TOKEN, NONCE, encryptionKey), NONCE, both)).toBe(TOKEN)
-  expect(await decryptToken(await encryptToken(TOKEN, NONCE, nextSealing), NONCE, both)).toBe(TOKEN)
-  expect(await decryptToken(await encryptToken(TOKEN, NONCE, nextSealing), NONCE, decryptionKeys)).toBeNull()
+  expect(await decryptToken(await encryptToken(TOKEN, BINDING, encryptionKey), CALL, both)).toBe(TOKEN)
+  expect(await decryptToken(await encryptToken(TOKEN, BINDING, nextSealing), CALL, both)).toBe(TOKEN)
+  expect(await decryptToken(await encryptToken(TOKEN, BINDING, nextSealing), CALL, decryptionKeys)).toBeNull()
 })
 
 test('a changed byte anywhere is found', async () => {
-  const encrypted = await encryptToken(TOKEN, NONCE, encryptionKey)
+  const encrypted = await encryptToken(TOKEN, BINDING, encryptionKey)
   for (let at = 0; at < encrypted.length; at += 7) {
     const changed = encrypted.slice(0, at) + (encrypted[at] === 'A' ? 'B' : 'A') + encrypted.slice(at + 1)
-    expect([at, await decryptToken(changed, NONCE, decryptionKeys)]).toEqual([at, null])
+    expect([at, await decryptToken(changed, CALL, decryptionKeys)]).toEqual([at, null])
   }
 })
 
@@ -90,16 +104,18 @@ test.each([
   ['no JWE', 'a.b.c.d.e'],
   ['a JWS', 'eyJhbGciOiJIUzI1NiJ9.e30.AAAA'],
 ])('%s is not opened', async (_what, text) => {
-  expect(await decryptToken(text, NONCE, decryptionKeys)).toBeNull()
+  expect(await decryptToken(text, CALL, decryptionKeys)).toBeNull()
 })
 
 const MESSAGES: [string, Record<string, string | undefined>, unknown][] = [
-  ['another type', { typ: 'JWT' }, { token: TOKEN, nonce: NONCE }],
-  ['another content encryption', { enc: 'A128CBC-HS256' }, { token: TOKEN, nonce: NONCE }],
-  ['another key agreement', { alg: 'ECDH-ES+A256KW' }, { token: TOKEN, nonce: NONCE }],
-  ['no kid', { kid: undefined }, { token: TOKEN, nonce: NONCE }],
-  ['a token that is no text', {}, { token: 7, nonce: NONCE }],
-  ['no nonce', {}, { token: TOKEN }],
+  ['another type', { typ: 'JWT' }, { token: TOKEN, ...BINDING }],
+  ['another content encryption', { enc: 'A128CBC-HS256' }, { token: TOKEN, ...BINDING }],
+  ['another key agreement', { alg: 'ECDH-ES+A256KW' }, { token: TOKEN, ...BINDING }],
+  ['no kid', { kid: undefined }, { token: TOKEN, ...BINDING }],
+  ['a token that is no text', {}, { token: 7, ...BINDING }],
+  ['no nonce', {}, { token: TOKEN, madeAt: NOW }],
+  ['no time', {}, { token: TOKEN, nonce: NONCE }],
+  ['a time that is text', {}, { token: TOKEN, nonce: NONCE, madeAt: String(NOW) }],
   ['no object', {}, 'x'],
 ]
 
@@ -113,7 +129,7 @@ test.each(MESSAGES)('a message with %s is not opened', async (_what, header, mes
       ...header,
     })
     .encrypt(await importJWK(encryptionKey.jwk, header['alg'] ?? 'ECDH-ES'))
-  expect(await decryptToken(jwe, NONCE, decryptionKeys)).toBeNull()
+  expect(await decryptToken(jwe, CALL, decryptionKeys)).toBeNull()
 })
 
 test('the public half has nothing of the private one; a gateway refuses the private one', () => {

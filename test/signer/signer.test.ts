@@ -87,6 +87,7 @@ beforeEach(async () => {
       check: () => Promise.resolve(),
     },
     replays: createLocalReplayGuard(() => NOW),
+    calls: createLocalReplayGuard(() => NOW),
     deniedUsers: new Set(['root', 'slurm']),
     checkRow: () => Promise.resolve(world.problem),
     limitRate: () => world.excess,
@@ -95,7 +96,8 @@ beforeEach(async () => {
   })
 })
 
-const encrypt = (token: string): Promise<string> => encryptToken(token, NONCE, encryptionKey)
+const encrypt = (token: string): Promise<string> =>
+  encryptToken(token, { nonce: NONCE, madeAt: NOW / 1000 }, encryptionKey)
 
 async function ask(token: string = TOKEN): Promise<unknown> {
   const outcome = await signer.signForToken(await encrypt(token), NONCE)
@@ -172,6 +174,15 @@ describe('for an API token', () => {
     }
     expect(world.minted).toEqual([])
     expect(world.lines).toHaveLength(3)
+  })
+
+  test('a call that was recorded is worth nothing again, at once or later (replay)', async () => {
+    const encrypted = await encrypt(TOKEN)
+    expect(isRefusal(await signer.signForToken(encrypted, NONCE))).toBe(false)
+    await expect(signer.signForToken(encrypted, NONCE)).rejects.toMatchObject({ rule: 'signer_unavailable' })
+    const old = await encryptToken(TOKEN, { nonce: 'b2xkZXI=', madeAt: NOW / 1000 - 6 }, encryptionKey)
+    await expect(signer.signForToken(old, 'b2xkZXI=')).rejects.toMatchObject({ rule: 'signer_unavailable' })
+    expect(world.minted).toEqual(['alice'])
   })
 
   test('a store that does not answer is an outage with its line', async () => {

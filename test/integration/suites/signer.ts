@@ -182,7 +182,9 @@ export function describeSigner(requireCluster: () => RealCluster): void {
     }
     const askForToken = async (found: Field, token: string) => {
       const channel = channelOf(found)
-      const pending = await channel.end.signTokenRequest((nonce) => encryptToken(token, nonce, keyOf(found)))
+      const pending = await channel.end.signTokenRequest((binding) =>
+        encryptToken(token, binding, keyOf(found)),
+      )
       return channel.ask(pending, { encrypted: pending.encrypted })
     }
 
@@ -202,7 +204,9 @@ export function describeSigner(requireCluster: () => RealCluster): void {
       const found = requireField()
       const channel = channelOf(found)
       const token = await found.issue(OWN_ACCOUNT)
-      const first = await channel.end.signTokenRequest((nonce) => encryptToken(token, nonce, keyOf(found)))
+      const first = await channel.end.signTokenRequest((binding) =>
+        encryptToken(token, binding, keyOf(found)),
+      )
       expect((await channel.ask(first, { encrypted: first.encrypted })).kind).toBe('signed')
       // The ciphertext of then, in a request of now.
       const second = await channel.end.signTokenRequest(() => Promise.resolve(first.encrypted))
