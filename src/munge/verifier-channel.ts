@@ -42,7 +42,7 @@ export interface VerifierChannelParts {
   readonly timeoutMilliseconds?: number
 }
 
-/** Signed answers are under 1 KiB. */
+/** Signed answers are under 1 KiB, and some 2 KiB with a Slurm token by RS256. */
 const ANSWER_MAX_BYTES = 8 * 1024
 const TIMEOUT_MILLISECONDS = 5000
 
