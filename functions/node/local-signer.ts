@@ -50,7 +50,7 @@ export function openSigner(
       check: () => createTokenStore(db).check(),
     },
     replays: createPostgresReplayGuard(db, { clock: now, log, maySharePromises: true }),
-    checkRow: createRowJudge({ ...settings, ...policy, findUid: createUidService({ clock: now }), log }),
+    checkRow: createRowJudge({ ...settings, ...policy, findUid: createUidService({ clock: now }), now, log }),
     limitRate: createNamedRateLimit({ ...settings, now }),
     now,
     log,
