@@ -48,7 +48,7 @@ export function decodePayload(base64Url: string): string | null {
   }
 }
 
-/** Of UTF-8. Messages are ASCII but for a name now and then: one byte of them is one character (measured: a third of a call). */
+/** Of UTF-8. Messages are ASCII but for a name now and then: one byte is one character then. */
 function encodeText(text: string): string {
   return isAscii(text) ? makeUrlSafe(btoa(text)) : encodeBase64Url(new TextEncoder().encode(text))
 }

@@ -19,8 +19,9 @@ import {
   type Claims,
   type Disbelief,
 } from './exchange-signature.ts'
+import { openVerdict } from './open-verdict.ts'
 import { webSha256, type Sha256 } from './sha256.ts'
-import { openVerdict, parseVerdict, writeVerdict, type About, type Verdict } from './verdict.ts'
+import { parseVerdict, writeVerdict, type About, type Verdict } from './verdict.ts'
 
 export type ExchangeKeys = readonly Uint8Array<ArrayBuffer>[]
 
