@@ -151,15 +151,18 @@ function buildWay(
 ): Way {
   const { makeBatch, inFlight, call, findCpu } = parts
   let size = FIRST_BATCH
-  const sum = { cpu: 0, calls: 0 }
+  const sum = { rounds: 0, cpu: 0, calls: 0 }
   return {
     name,
     async measure() {
       const batch = await makeBatch(size)
       const before = findCpu()
       const rate = await measureRate(batch, inFlight, call)
-      sum.cpu += findCpu() - before
-      sum.calls += batch.length
+      sum.rounds += 1
+      if (sum.rounds > WARM_UP_ROUNDS) {
+        sum.cpu += findCpu() - before
+        sum.calls += batch.length
+      }
       size = Math.max(inFlight, Math.min(BATCH_MAX, Math.round(rate * BATCH_SECONDS)))
       return rate
     },

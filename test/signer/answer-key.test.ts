@@ -52,12 +52,20 @@ test('what is sealed for one gateway is opened by it, shows nothing, and is open
   expect(await other.open(sealed ?? '')).toBeNull()
 })
 
+function readParts(jwe: string): string {
+  return jwe
+    .split('.')
+    .map((part) => Buffer.from(part, 'base64url').toString('hex'))
+    .join()
+}
+
 test('a changed byte anywhere is found', async () => {
   const key = await makeGateway()()
   const sealed = (await (await createAnswerKeyOpener(decryptionKeys)(key.encrypted))?.(SLURM_TOKEN)) ?? ''
   for (let at = 0; at < sealed.length; at += 5) {
     const changed = sealed.slice(0, at) + (sealed[at] === 'A' ? 'B' : 'A') + sealed.slice(at + 1)
-    expect([at, await key.open(changed)]).toEqual([at, null])
+    // The last character of a part may have bits that no byte has.
+    if (readParts(changed) !== readParts(sealed)) expect([at, await key.open(changed)]).toEqual([at, null])
   }
 })
 
