@@ -104,10 +104,11 @@ function buildReplayGuard(settings: GatewaySettings, db: Database, log: Log): Re
     : createPostgresReplayGuard(db, { clock: now, log, maySharePromises: true })
 }
 
-function buildChannel({ verifier }: GatewaySettings, log: Log): VerifierChannel | null {
+function buildChannel({ verifier, signing }: GatewaySettings, log: Log): VerifierChannel | null {
   if (verifier === null) return null
   return createVerifierChannel({
     ...verifier,
+    encryptionKey: signing.signer === 'verifier' ? signing.encryptionKey : null,
     fetch,
     post: createUndiciPost(verifier.url),
     sha256: nodeSha256,

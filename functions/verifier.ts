@@ -11,9 +11,11 @@ import { openHostMap } from './node/host-map-watch.ts'
 import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
 import { readKeyFile } from './node/key-file.ts'
-import { openSigner } from './node/local-signer.ts'
+import { openSigner, SIGNER_DATABASE_LIMITS } from './node/local-signer.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
+import { MUNGED_DEADLINE_MILLISECONDS } from './node/munged-socket.ts'
 import { nodeSha256 } from './node/node-sha256.ts'
+import { GETENT_TIMEOUT_MILLISECONDS } from './node/passwd.ts'
 import { VERIFIER_SERVER_LIMITS } from './node/server-limits.ts'
 import { createShortPost } from './node/short-post.ts'
 import { isSchemaFit } from './node/schema-fit.ts'
@@ -21,8 +23,16 @@ import { findStopSignal } from './node/stop-signal.ts'
 
 const EXIT_FAILED = 1
 const EXIT_CONFIGURATION = 2
-/** Longer than one call of munged (2.5 s) and two of getent (5 s each); shorter than TimeoutStopSec= of the unit file. */
-export const STOP_MILLISECONDS = 13_000
+const STOP_MARGIN_MILLISECONDS = 1_000
+/**
+ * A call of munged, two of getent and, where it signs, one of Postgres, each as long as it may be. Shorter than TimeoutStopSec= of
+ * the unit file.
+ */
+export const STOP_MILLISECONDS =
+  MUNGED_DEADLINE_MILLISECONDS +
+  2 * GETENT_TIMEOUT_MILLISECONDS +
+  SIGNER_DATABASE_LIMITS.deadlineSeconds * 1000 +
+  STOP_MARGIN_MILLISECONDS
 
 /**
  * Serves until SIGTERM or SIGINT. Bad settings are printed all at once, by name, and set exit code 2.
@@ -84,6 +94,7 @@ function describe({
   policy,
   keys,
   questionsPerSecond,
+  signer,
   logLevel,
 }: VerifierSettings): Record<string, unknown> {
   return {
@@ -97,6 +108,12 @@ function describe({
     deniedUsers: [...policy.deniedUsers],
     hostBinding: policy.hostBinding,
     questionsPerSecond,
+    signs: signer !== null,
+    ...(signer !== null && {
+      slurmKey: signer.key.algorithm,
+      /** The `kid` of SIGNER_PUBLIC_KEY, or of each that a gateway may have. */
+      signerKeys: signer.decryptionKeys.map(({ keyId }) => keyId),
+    }),
     logLevel,
     pid: process.pid,
   }

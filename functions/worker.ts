@@ -94,10 +94,11 @@ function createDatabasePerCall(url: string): Database {
   }
 }
 
-function buildChannel({ verifier }: GatewaySettings, log: Log): VerifierChannel | null {
+function buildChannel({ verifier, signing }: GatewaySettings, log: Log): VerifierChannel | null {
   if (verifier === null) return null
   return createVerifierChannel({
     ...verifier,
+    encryptionKey: signing.signer === 'verifier' ? signing.encryptionKey : null,
     fetch: (url, init) => fetch(url, init),
     watchClock: createClockAlarm({ clock: now, log }),
     clock: now,

@@ -42,7 +42,7 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
     database: () => tokens.check(),
     slurmrestd: () => checkSlurmrestd(upstream),
     munge: munge === null ? null : () => munge.check(),
-    ...(settings.signing.signer === 'verifier' && { signer: () => requireChannel(parts).check() }),
+    ...(settings.signing.signer === 'verifier' && { signer: () => requireChannel(parts).checkSigner() }),
   }
   const { deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes } = settings
   return createGateway({

@@ -76,8 +76,20 @@ export const VERSIONS_RETRY_MILLISECONDS = 1_000
 /** CONTRACT "HTTP": `/readyz` is cached. */
 export const READINESS_FRESH_MILLISECONDS = 1_000
 
-/** Minted Slurm tokens that are kept for use again: one per user. */
+/** Slurm tokens that are kept for use again: one per user, or per API token. For one more, the oldest goes. */
 export const SLURM_TOKENS_KEPT = 4_096
+
+/**
+ * A refusal of the signer counts so long at the gateway: who goes on presenting a refused API token asks nobody meanwhile,
+ * and one that was issued or sealed anew is served a second later at the latest.
+ */
+export const SIGNER_REFUSAL_FRESH_MILLISECONDS = 1_000
+
+/**
+ * API tokens that one signer looks up per second, and twice as many at once. Gateways keep an answer for half a minute at
+ * least (at 120 s of life), so this serves 60,000 tokens in use; a gateway that was taken over stays within what Postgres can bear.
+ */
+export const SIGNER_LOOK_UPS_PER_SECOND = 2_000
 
 /** Requests that may wait for an upstream slot, and for how long. */
 export const QUEUE_MAX_REQUESTS = 512

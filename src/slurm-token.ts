@@ -4,6 +4,7 @@
  */
 
 import { importJWK, SignJWT, type CryptoKey, type JWK } from 'jose'
+import { createBoundedMap } from './bounded-map.ts'
 import { SLURM_TOKENS_KEPT } from './limits.ts'
 import type { Clock } from './ports.ts'
 import { isDeniedUser, type Principal } from './principal.ts'
@@ -82,7 +83,7 @@ export function createSlurmTokenSource(options: SlurmTokenOptions): SlurmTokenSo
 
 export function createSlurmTokenMinter(options: SlurmTokenOptions): SlurmTokenMinter {
   const { key, lifespanSeconds, deniedUsers, now, spareSeconds = 0 } = options
-  const kept = new Map<string, SlurmToken>()
+  const kept = createBoundedMap<string, SlurmToken>(SLURM_TOKENS_KEPT)
   let signingKey: CryptoKey | Uint8Array | null = null
 
   async function sign(slurmUser: string, issuedAt: number): Promise<string> {
@@ -112,7 +113,6 @@ export function createSlurmTokenMinter(options: SlurmTokenOptions): SlurmTokenMi
       const issuedAt = Math.floor(exactSeconds)
       const token = await sign(slurmUser, issuedAt)
       const minted = { token, issuedAt, useUntil: issuedAt + Math.floor(lifespanSeconds / 2) }
-      if (kept.size >= SLURM_TOKENS_KEPT) kept.clear()
       kept.set(slurmUser, minted)
       return minted
     },

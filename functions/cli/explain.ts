@@ -24,7 +24,7 @@ import {
   requireSettings,
   withTokenDatabase,
 } from './configuration.ts'
-import { withSlurmrestd } from './slurmrestd.ts'
+import { isKeyElsewhere, KEY_ELSEWHERE, withSlurmrestd } from './slurmrestd.ts'
 import { formatTable } from './table.ts'
 
 const OPTIONS = {
@@ -84,8 +84,12 @@ async function explainFor(
   if (readText(context.env, 'SLURMRESTD_URL') === null) {
     return await explain({ judge: createLonelyJudge(settings, context), judgeOwnCall }, caller, question)
   }
+  const canLook = !isKeyElsewhere(context.env)
+  if (!canLook) context.note(`${KEY_ELSEWHERE}: no job is looked at`)
   return await withSlurmrestd(context, settings.deniedUsers, ({ send, findVersions }) => {
-    const checkJobs = createJobCheck(send, context.clock)
+    const checkJobs = canLook
+      ? createJobCheck(send, context.clock)
+      : () => Promise.reject(new Outage('job_check_failed', KEY_ELSEWHERE))
     const { bodyMaxBytes } = settings
     const judge = createJudge({ bodyMaxBytes, areWritesBound: false, findVersions, checkJobs })
     return explain({ judge, judgeOwnCall }, caller, question)

@@ -9,7 +9,7 @@ import {
   type ServiceUserWarning,
 } from '../../src/tokens/service-user.ts'
 import { type CommandContext, UsageError } from './command.ts'
-import { SLURMRESTD_TIMEOUT_SECONDS, withSlurmrestd } from './slurmrestd.ts'
+import { isKeyElsewhere, KEY_ELSEWHERE, SLURMRESTD_TIMEOUT_SECONDS, withSlurmrestd } from './slurmrestd.ts'
 
 export const LOOK_UP_MILLISECONDS = SLURMRESTD_TIMEOUT_SECONDS * 1000
 
@@ -32,6 +32,7 @@ async function lookUp(
   deniedUsers: ReadonlySet<string>,
   context: CommandContext,
 ): Promise<ServiceUser> {
+  if (isKeyElsewhere(context.env)) throw new Outage('signer_unavailable', KEY_ELSEWHERE)
   const timeoutMilliseconds = context.lookUpMilliseconds ?? LOOK_UP_MILLISECONDS
   return await withSlurmrestd(context, deniedUsers, (connection) =>
     failAfter(timeoutMilliseconds, lookUpUser(slurmUser, connection)),

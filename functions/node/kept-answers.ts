@@ -1,5 +1,6 @@
 /** Keeps the answers of slow questions for a while, asks again behind them, and asks once where many want to know. */
 
+import { createBoundedMap } from '../../src/bounded-map.ts'
 import type { Clock } from '../../src/ports.ts'
 
 const FRESH_MILLISECONDS = 60_000
@@ -25,14 +26,16 @@ export function keepAnswers<Key, Answer>(options: {
   lookUp: (key: Key) => Promise<Answer | null>
 }): (key: Key) => Promise<Answer | null> {
   const { clock, maxEntries, lookUp } = options
-  const cache = new Map<Key, Entry<Answer>>()
+  const cache = createBoundedMap<Key, Entry<Answer>>(maxEntries)
   const pending = new Map<Key, Promise<Answer | null>>()
 
   function findFresh(key: Key): Entry<Answer> | null {
     const entry = cache.get(key)
     if (entry === undefined) return null
-    cache.delete(key)
-    if (entry.freshUntil <= clock()) return null
+    if (entry.freshUntil <= clock()) {
+      cache.delete(key)
+      return null
+    }
     cache.set(key, entry)
     return entry
   }
@@ -41,13 +44,7 @@ export function keepAnswers<Key, Answer>(options: {
     const now = clock()
     const freshUntil = now + (answer === null ? ABSENT_FRESH_MILLISECONDS : FRESH_MILLISECONDS)
     const renewAt = answer === null ? freshUntil : now + RENEW_AFTER_MILLISECONDS
-    cache.delete(key)
     cache.set(key, { answer, freshUntil, renewAt })
-    if (cache.size <= maxEntries) return
-    for (const oldest of cache.keys()) {
-      cache.delete(oldest)
-      return
-    }
   }
 
   async function lookUpOnce(key: Key): Promise<Answer | null> {

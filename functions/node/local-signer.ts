@@ -14,7 +14,11 @@ import { createTokenStore } from '../../src/tokens/token-store.ts'
 import { createUidService } from './uid-service.ts'
 
 /** A gateway waits 5 s for its answer: what Postgres did not do has to be said before that. */
-const DATABASE_LIMITS = { connectTimeoutSeconds: 3, statementTimeoutSeconds: 3, deadlineSeconds: 3.5 }
+export const SIGNER_DATABASE_LIMITS = {
+  connectTimeoutSeconds: 3,
+  statementTimeoutSeconds: 3,
+  deadlineSeconds: 3.5,
+}
 
 export interface LocalSigner {
   readonly signer: Signer
@@ -28,7 +32,7 @@ export function openSigner(
   parts: { policy: Pick<MungePolicy, 'deniedUsers' | 'minUid'>; now: Clock; log: Log },
 ): LocalSigner {
   const { policy, now, log } = parts
-  const { db, close } = openDatabase(settings.databaseUrl, DATABASE_LIMITS)
+  const { db, close } = openDatabase(settings.databaseUrl, SIGNER_DATABASE_LIMITS)
   const sealed = createSealedTokenStore(db)
   const signer = createSigner<SealedTokenRecord>({
     ...settings,
@@ -46,7 +50,7 @@ export function openSigner(
       check: () => createTokenStore(db).check(),
     },
     replays: createPostgresReplayGuard(db, { clock: now, log, maySharePromises: true }),
-    checkRow: createRowJudge({ ...settings, ...policy, findUid: createUidService({ clock: now }), log }),
+    checkRow: createRowJudge({ ...settings, ...policy, findUid: createUidService({ clock: now }), now, log }),
     limitRate: createNamedRateLimit({ ...settings, now }),
     now,
     log,

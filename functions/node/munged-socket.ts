@@ -10,7 +10,7 @@ import { Outage } from '../../src/refusal.ts'
 import { createTurnstile } from './turnstile.ts'
 
 /** munged gives up on a connection after 2 s itself (measured). */
-const DEADLINE_MILLISECONDS = 2500
+export const MUNGED_DEADLINE_MILLISECONDS = 2500
 /** munged's backlog is 256 (measured); other programs of the host need it too. */
 const MAX_IN_FLIGHT = 64
 const MAX_WAITING = 1024
@@ -22,7 +22,7 @@ export function createMungedSocket(options: {
   /** For a whole call, waiting for room included. Default 2,500. */
   deadlineMilliseconds?: number
 }): MungedSocket {
-  const { path, deadlineMilliseconds = DEADLINE_MILLISECONDS } = options
+  const { path, deadlineMilliseconds = MUNGED_DEADLINE_MILLISECONDS } = options
   const turnstile = createTurnstile({
     maxRunning: MAX_IN_FLIGHT,
     maxWaiting: MAX_WAITING,

@@ -4,7 +4,8 @@ import { execFile } from 'node:child_process'
 import { Outage } from '../../src/refusal.ts'
 import { createTurnstile } from './turnstile.ts'
 
-const TIMEOUT_MILLISECONDS = 5000
+/** Of one call. */
+export const GETENT_TIMEOUT_MILLISECONDS = 5000
 const OUTPUT_MAX_BYTES = 64 * 1024
 const MAX_RUNNING = 32
 const MAX_WAITING = 256
@@ -34,7 +35,7 @@ export function createPasswd(getent = 'getent'): Passwd {
     createBusyError: (why) => new Outage('names_unavailable', `getent: ${why}`),
   })
   const find: FindPasswdEntry = async (key) => parsePasswdLine(await runGetent(getent, key))
-  return { ask: (work) => turnstile.run(() => work(find), TIMEOUT_MILLISECONDS) }
+  return { ask: (work) => turnstile.run(() => work(find), GETENT_TIMEOUT_MILLISECONDS) }
 }
 
 /** @returns null where there is no such entry. @throws Outage `names_unavailable` */
@@ -42,7 +43,7 @@ function runGetent(getent: string, key: string): Promise<string | null> {
   const { PATH = '/usr/sbin:/usr/bin:/sbin:/bin' } = process.env
   const options = {
     encoding: 'utf8',
-    timeout: TIMEOUT_MILLISECONDS,
+    timeout: GETENT_TIMEOUT_MILLISECONDS,
     killSignal: 'SIGKILL',
     maxBuffer: OUTPUT_MAX_BYTES,
     // Nothing of ours: the verifier's environment has its key.
@@ -53,7 +54,8 @@ function runGetent(getent: string, key: string): Promise<string | null> {
       if (error === null) resolve(stdout)
       else if (error.code === EXIT_NOT_FOUND) resolve(null)
       else {
-        const how = error.killed === true ? `no answer within ${TIMEOUT_MILLISECONDS} ms` : String(error.code)
+        const how =
+          error.killed === true ? `no answer within ${GETENT_TIMEOUT_MILLISECONDS} ms` : String(error.code)
         reject(new Outage('names_unavailable', `getent passwd: ${how}`, { cause: error }))
       }
     })

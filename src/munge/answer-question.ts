@@ -7,8 +7,9 @@ import { RATE_RETRY_AFTER_SECONDS } from '../limits.ts'
 import type { Clock, Log, MungeVerifier } from '../ports.ts'
 import { buildFullBucket, takeRequest } from '../rate-bucket.ts'
 import { isRefusal, Outage } from '../refusal.ts'
+import type { SealAnswer } from '../signer/answer-key.ts'
 import type { Signer } from '../signer/signer.ts'
-import { createSparingLine } from '../sparing-line.ts'
+import { createSparingLine, type SparingLine } from '../sparing-line.ts'
 import { isObject } from './exchange-signature.ts'
 import type { GenuineRequest, VerifierEnd } from './exchange.ts'
 import { buildVerdict, type Verdict } from './verdict.ts'
@@ -48,6 +49,15 @@ export function createQuestionAnswerer(parts: QuestionAnswererParts): QuestionAn
   const takeRoom = createRoom(parts)
   const logDisbelief = createSparingLine(log, 'warn', 'verifier_request_refused')
   const logExcess = createSparingLine(log, 'warn', 'verifier_overloaded')
+  const openSigner = createSignerOpening(parts.signer, createSparingLine(log, 'warn', 'signer_cannot_answer'))
+
+  /** Of the verifier; of the signer too where a Slurm token could be asked for. */
+  async function prove({ answerKey, nonce }: GenuineRequest): Promise<Verdict> {
+    const readiness = await findReadiness()
+    if (answerKey === null || readiness.kind !== 'ready') return readiness
+    const { seal } = await openSigner(answerKey)
+    return { kind: 'signs', proof: await seal(nonce) }
+  }
 
   async function judge(body: string): Promise<QuestionAnswer> {
     const question = parseQuestion(body)
@@ -58,13 +68,13 @@ export function createQuestionAnswerer(parts: QuestionAnswererParts): QuestionAn
       return UNAUTHORIZED
     }
     if (question.credential === null && question.encrypted === null) {
-      return { status: 200, text: await end.signAnswer(request, await findReadiness()) }
+      return { status: 200, text: await end.signAnswer(request, await prove(request).catch(buildOutage)) }
     }
     if (!takeRoom()) {
       logExcess({ questionsPerSecond: parts.questionsPerSecond })
       return OVERLOADED
     }
-    const verdict = await decide(parts, question, request).catch(buildOutage)
+    const verdict = await decide(parts.verifier, openSigner, question, request).catch(buildOutage)
     return { status: 200, text: await end.signAnswer(request, verdict) }
   }
 
@@ -98,26 +108,38 @@ function createRoom({
 }
 
 async function decide(
-  { verifier, signer }: QuestionAnswererParts,
+  verifier: MungeVerifier,
+  openSigner: SignerOpening,
   { credential, encrypted }: Question,
-  { client, nonce, wantsSlurmToken }: GenuineRequest,
+  { client, nonce, answerKey }: GenuineRequest,
 ): Promise<Verdict> {
-  if (credential === null || client === null) {
-    const signed = await requireSigner(signer).signForToken(encrypted ?? '', nonce)
-    return isRefusal(signed) ? { kind: 'refusal', refusal: signed } : { kind: 'signed', signed }
-  }
   // Asked for in vain, the credential is not used up.
-  const willing = wantsSlurmToken ? requireSigner(signer) : null
-  const identity = await verifier.verify(credential, client)
-  if (willing === null || isRefusal(identity)) return buildVerdict(identity)
-  return buildVerdict(await willing.signForMunge(identity))
+  const opened = answerKey === null ? null : await openSigner(answerKey)
+  if (credential !== null && client !== null) {
+    const identity = await verifier.verify(credential, client)
+    if (opened === null || isRefusal(identity)) return buildVerdict(identity)
+    return buildVerdict(await opened.signer.signForMunge(identity, opened.seal))
+  }
+  if (opened === null || answerKey === null || encrypted === null)
+    throw new TypeError('a genuine request about an API token has both')
+  const signed = await opened.signer.signForToken(encrypted, { nonce, answerKey }, opened.seal)
+  return isRefusal(signed) ? { kind: 'refusal', refusal: signed } : { kind: 'signed', signed }
 }
 
-/** @throws Outage `signer_unavailable` */
-function requireSigner(signer: Signer | null): Signer {
-  if (signer === null)
-    throw new Outage('signer_unavailable', 'this verifier signs nothing: VERIFIER_SIGNS=no')
-  return signer
+/** Who signs, and how what is signed goes to who asked. @throws Outage `signer_unavailable`, with its line in the log */
+type SignerOpening = (answerKey: string) => Promise<{ readonly signer: Signer; readonly seal: SealAnswer }>
+
+function createSignerOpening(signer: Signer | null, logUnable: SparingLine): SignerOpening {
+  return async function openSigner(answerKey) {
+    const seal = (await signer?.openAnswerKey(answerKey)) ?? null
+    if (signer !== null && seal !== null) return { signer, seal }
+    const detail =
+      signer === null
+        ? 'this verifier signs nothing: VERIFIER_SIGNS=no'
+        : 'asked with another SIGNER_PUBLIC_KEY than that of SIGNER_PRIVATE_KEY_FILE'
+    logUnable({ detail })
+    throw new Outage('signer_unavailable', detail)
+  }
 }
 
 /** Concurrent questions share one answer, and its age is bounded. */

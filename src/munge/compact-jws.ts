@@ -14,7 +14,7 @@ export function buildHeader(type: string): string {
 }
 
 export async function signJws(header: string, payload: string, hmac: Hmac): Promise<string> {
-  const signed = `${header}.${encodeBase64Url(new TextEncoder().encode(payload))}`
+  const signed = `${header}.${encodeText(payload)}`
   return `${signed}.${encodeBase64Url(await hmac(signed))}`
 }
 
@@ -39,6 +39,7 @@ export async function findSigned(
 export function decodePayload(base64Url: string): string | null {
   try {
     const binary = atob(base64Url.replaceAll('-', '+').replaceAll('_', '/'))
+    if (isAscii(binary)) return binary
     const bytes = new Uint8Array(binary.length)
     for (let index = 0; index < binary.length; index += 1) bytes[index] = binary.charCodeAt(index)
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
@@ -47,8 +48,21 @@ export function decodePayload(base64Url: string): string | null {
   }
 }
 
+/** Of UTF-8. Messages are ASCII but for a name now and then: one byte is one character then. */
+function encodeText(text: string): string {
+  return isAscii(text) ? makeUrlSafe(btoa(text)) : encodeBase64Url(new TextEncoder().encode(text))
+}
+
+function isAscii(text: string): boolean {
+  return /^[\0-\x7f]*$/.test(text)
+}
+
 function encodeBase64Url(bytes: Uint8Array): string {
-  const text = encodeBase64(bytes).replaceAll('+', '-').replaceAll('/', '_')
+  return makeUrlSafe(encodeBase64(bytes))
+}
+
+function makeUrlSafe(base64: string): string {
+  const text = base64.replaceAll('+', '-').replaceAll('/', '_')
   const end = text.indexOf('=')
   return end === -1 ? text : text.slice(0, end)
 }

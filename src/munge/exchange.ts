@@ -8,6 +8,9 @@ import { encodeBase64 } from '../base64.ts'
 import type { WatchClock } from '../clock-alarm.ts'
 import { parseAddress } from '../ip-address.ts'
 import type { ClientAddress, Clock, RandomBytes } from '../ports.ts'
+import { ANSWER_KEY_MAX_CHARACTERS, createAnswerKeys, type AnswerKey } from '../signer/answer-key.ts'
+import type { CallBinding } from '../signer/encrypted-token.ts'
+import type { EncryptionKey } from '../signer/encryption-key.ts'
 import {
   createSignature,
   isObject,
@@ -16,6 +19,7 @@ import {
   type Claims,
   type Disbelief,
 } from './exchange-signature.ts'
+import { openVerdict } from './open-verdict.ts'
 import { webSha256, type Sha256 } from './sha256.ts'
 import { parseVerdict, writeVerdict, type About, type Verdict } from './verdict.ts'
 
@@ -28,12 +32,15 @@ export interface PendingRequest {
   readonly nonce: string
   /** Unix seconds. */
   readonly signedAt: number
+  /** What its answer comes encrypted with; null: no Slurm token is asked for. */
+  readonly answerKey: AnswerKey | null
 }
 
 export interface GatewayEnd {
   /**
    * @param credential the exact string that goes with the request; null: only whether the verifier is ready.
-   * @param wantsSlurmToken whether the verifier is to claim the credential and sign for its user. Default false.
+   * @param wantsSlurmToken whether the verifier is to claim the credential and sign for its user; without a credential: to
+   * prove that it signs for this gateway. Default false.
    */
   signRequest(
     credential: string | null,
@@ -42,22 +49,24 @@ export interface GatewayEnd {
   ): Promise<PendingRequest>
   /** Asks for a Slurm token for an API token. @param encrypt gets what its result has to be bound to. */
   signTokenRequest(
-    encrypt: (binding: { readonly nonce: string; readonly madeAt: number }) => Promise<string>,
+    encrypt: (binding: CallBinding) => Promise<string>,
   ): Promise<PendingRequest & { readonly encrypted: string }>
   /** @param answer untrusted. @returns why it is not believed, or the verdict on exactly this request. */
   openAnswer(
     answer: string,
     pending: PendingRequest,
-  ): Promise<Verdict | { readonly kind: 'disbelieved'; readonly reason: Disbelief | 'binding' | 'verdict' }>
+  ): Promise<Verdict | { readonly kind: 'disbelieved'; readonly reason: DisbeliefOfAnswer }>
 }
+
+type DisbeliefOfAnswer = Disbelief | 'binding' | 'verdict' | 'encryption'
 
 /** A request that somebody with the key made for this credential and client, or for this encrypted API token. */
 export interface GenuineRequest {
   readonly kind: 'genuine'
   /** null: a question without a credential. */
   readonly client: ClientAddress | null
-  /** For a credential: whether its user's Slurm token is asked for. */
-  readonly wantsSlurmToken: boolean
+  /** What a Slurm token, or the proof that one is signed here, is to be encrypted with; untrusted. null: none is asked for. */
+  readonly answerKey: string | null
   readonly nonce: string
   readonly jws: string
 }
@@ -82,11 +91,20 @@ interface EndParts {
   readonly sha256?: Sha256
 }
 
-/** @param parts.watchClock told of the verifier's clock with each answer by a key. */
-export function createGatewayEnd(
-  parts: EndParts & { readonly randomBytes: RandomBytes; readonly watchClock?: WatchClock },
-): GatewayEnd {
-  const { sha256 = webSha256 } = parts
+export interface GatewayEndParts extends EndParts {
+  readonly randomBytes: RandomBytes
+  /** Told of the verifier's clock with each answer by a key. */
+  readonly watchClock?: WatchClock
+  /** The signer's; null, the default: this gateway asks for no Slurm token. */
+  readonly encryptionKey?: EncryptionKey | null
+}
+
+export function createGatewayEnd(parts: GatewayEndParts): GatewayEnd {
+  const { sha256 = webSha256, encryptionKey = null } = parts
+  const findAnswerKey =
+    encryptionKey === null
+      ? () => Promise.reject(new TypeError('to ask for a Slurm token takes the signer’s key'))
+      : createAnswerKeys({ ...parts, encryptionKey })
   const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock, sha256)
   const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock, sha256)
   return {
@@ -94,15 +112,20 @@ export function createGatewayEnd(
       const nonce = encodeBase64(parts.randomBytes(NONCE_BYTES))
       const digest = credential === null ? null : await sha256.hashToHex(credential)
       const bound = { nonce, credential: digest, client: client === null ? null : boundClient(client) }
-      const claims = wantsSlurmToken ? { ...bound, sign: true } : bound
-      return { about: 'credential', nonce, signedAt: parts.clock() / 1000, jws: await requests.sign(claims) }
+      const answerKey = wantsSlurmToken ? await findAnswerKey() : null
+      const claims = answerKey === null ? bound : { ...bound, sign: answerKey.encrypted }
+      const about = credential === null && wantsSlurmToken ? 'signer' : 'credential'
+      return { about, nonce, answerKey, signedAt: parts.clock() / 1000, jws: await requests.sign(claims) }
     },
     async signTokenRequest(encrypt) {
       const nonce = encodeBase64(parts.randomBytes(NONCE_BYTES))
       const signedAt = parts.clock() / 1000
-      const encrypted = await encrypt({ nonce, madeAt: signedAt })
-      const claims = { nonce, credential: null, client: null, encrypted: await sha256.hashToHex(encrypted) }
-      return { about: 'token', nonce, encrypted, signedAt, jws: await requests.sign(claims) }
+      const answerKey = await findAnswerKey()
+      const sign = answerKey.encrypted
+      const encrypted = await encrypt({ nonce, answerKey: sign, madeAt: signedAt })
+      const digest = await sha256.hashToHex(encrypted)
+      const jws = await requests.sign({ nonce, credential: null, client: null, encrypted: digest, sign })
+      return { about: 'token', nonce, encrypted, answerKey, signedAt, jws }
     },
     async openAnswer(answer, pending) {
       const opened = await answers.open(answer)
@@ -115,7 +138,9 @@ export function createGatewayEnd(
       const isBound =
         claims['nonce'] === pending.nonce && claims['request'] === (await sha256.hashToHex(pending.jws))
       if (!isBound) return { kind: 'disbelieved', reason: 'binding' }
-      return parseVerdict(claims, pending.about) ?? { kind: 'disbelieved', reason: 'verdict' }
+      const verdict = parseVerdict(claims, pending.about)
+      if (verdict === null) return { kind: 'disbelieved', reason: 'verdict' }
+      return (await openVerdict(verdict, pending)) ?? { kind: 'disbelieved', reason: 'encryption' }
     },
   }
 }
@@ -145,14 +170,19 @@ function boundClient(client: ClientAddress): ClientAddress {
   return { ...client, hostAddresses: client.hostAddresses.slice(0, HOST_ADDRESSES_MAX) }
 }
 
-/** @returns null unless a credential comes with a client, and a question without one does not. */
+/**
+ * @returns null unless a credential comes with a client, and a question without one does not; and an API token with what its
+ * answer is encrypted with.
+ */
 function parseRequest(jws: string, claims: Claims, hasCredential: boolean): GenuineRequest | null {
-  const { nonce, sign } = claims
+  const { nonce, sign: answerKey = null, encrypted } = claims
   if (typeof nonce !== 'string' || nonce.length < NONCE_BYTES || nonce.length > 64) return null
   const client = parseClient(claims['client'])
   if ((client !== null) !== hasCredential) return null
-  if (sign !== undefined && !(sign === true && hasCredential)) return null
-  return { kind: 'genuine', client, wantsSlurmToken: sign === true, nonce, jws }
+  if (answerKey === null)
+    return encrypted === undefined ? { kind: 'genuine', client, answerKey, nonce, jws } : null
+  if (typeof answerKey !== 'string' || answerKey.length > ANSWER_KEY_MAX_CHARACTERS) return null
+  return { kind: 'genuine', client, answerKey, nonce, jws }
 }
 
 function parseClient(value: unknown): ClientAddress | null {

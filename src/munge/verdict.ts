@@ -9,12 +9,14 @@ export type Verdict =
   | { readonly kind: 'identity'; readonly identity: MungeIdentity }
   | { readonly kind: 'refusal'; readonly refusal: Refusal }
   | { readonly kind: 'outage'; readonly rule: OutageRule }
-  /** To a encrypted API token. */
+  /** To an encrypted API token. */
   | { readonly kind: 'signed'; readonly signed: SignedForToken }
   /** To a question without a credential: the verifier and its munged work. */
   | { readonly kind: 'ready' }
+  /** The same where it also signs: the question's nonce, encrypted as a Slurm token would be. */
+  | { readonly kind: 'signs'; readonly proof: string }
 
-/** A Slurm token for the user of an API token that was presented. */
+/** A Slurm token for the user of an API token that was presented. On the way it is encrypted. */
 export interface SignedForToken {
   readonly tokenId: string
   /** From here on: of the token's row, as the signer read it. */
@@ -27,12 +29,13 @@ export interface SignedForToken {
 }
 
 /** What was asked about. */
-export type About = 'credential' | 'token'
+export type About = 'credential' | 'token' | 'signer'
 
 /** An answer of the other sort is none. */
 const KINDS = {
   credential: ['identity', 'refusal', 'outage', 'ready'],
   token: ['signed', 'refusal', 'outage'],
+  signer: ['signs', 'outage'],
 } as const satisfies Record<About, readonly Verdict['kind'][]>
 const DESCRIPTION_MAX_LENGTH = 300
 const USER_MAX_LENGTH = 255
@@ -58,6 +61,8 @@ export function writeVerdict(verdict: Verdict): Claims {
       return { outage: verdict.rule }
     case 'ready':
       return { ready: true }
+    case 'signs':
+      return { signs: verdict.proof }
     case 'signed':
       return { signed: verdict.signed }
   }
@@ -76,6 +81,8 @@ export function parseVerdict(claims: Claims, about: About): Verdict | null {
       return parseOutage(claims['outage'])
     case 'ready':
       return claims['ready'] === true ? { kind: 'ready' } : null
+    case 'signs':
+      return isEncrypted(claims['signs']) ? { kind: 'signs', proof: claims['signs'] } : null
     case 'signed':
       return parseSigned(claims['signed'])
   }
@@ -111,13 +118,16 @@ function parseSigned(value: unknown): Verdict | null {
 function parseSlurmToken(value: unknown): SlurmToken | null {
   if (!isObject(value)) return null
   const { token, issuedAt, useUntil } = value
-  if (typeof token !== 'string' || token.length > SLURM_TOKEN_MAX_LENGTH) return null
-  if (!COMPACT_JWS.test(token) || !isCount(issuedAt) || !isCount(useUntil)) return null
+  if (!isEncrypted(token) || !isCount(issuedAt) || !isCount(useUntil)) return null
   return { token, issuedAt, useUntil }
 }
 
-/** RFC 7515 section 7.1: fit for a header. */
-const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/
+/** RFC 7516 section 7.1, without an encrypted key: both ends have it. */
+const COMPACT_JWE = /^[\w-]+\.\.[\w-]+\.[\w-]+\.[\w-]+$/
+
+function isEncrypted(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= SLURM_TOKEN_MAX_LENGTH && COMPACT_JWE.test(value)
+}
 
 /** Only what a verifier may decide: the `munge_` rules, and as the signer those of API tokens. */
 function parseRefusal(rule: unknown, description: unknown, about: About): Verdict | null {

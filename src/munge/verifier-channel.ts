@@ -6,7 +6,8 @@
 import { readAll } from '../byte-stream.ts'
 import type { WatchClock } from '../clock-alarm.ts'
 import type { Clock, RandomBytes } from '../ports.ts'
-import { Outage } from '../refusal.ts'
+import { Outage, type OutageRule } from '../refusal.ts'
+import type { EncryptionKey } from '../signer/encryption-key.ts'
 import { createGatewayEnd, type ExchangeKeys, type GatewayEnd, type PendingRequest } from './exchange.ts'
 import type { Sha256 } from './sha256.ts'
 import type { Verdict } from './verdict.ts'
@@ -38,6 +39,8 @@ export interface VerifierChannelParts {
   readonly sha256?: Sha256
   /** Told of the verifier's clock with each answer. */
   readonly watchClock?: WatchClock
+  /** Of the signer; null, the default: no Slurm token is asked for. */
+  readonly encryptionKey?: EncryptionKey | null
   /** Until the answer has arrived whole. Default 5,000. */
   readonly timeoutMilliseconds?: number
 }
@@ -58,6 +61,8 @@ export interface VerifierChannel {
   ): Promise<Exclude<Verdict, { kind: 'outage' }>>
   /** @throws Outage when the verifier, or what it needs, does not answer. */
   check(): Promise<void>
+  /** @throws Outage unless it also signs for this gateway: it has the key that `encryptionKey` is of, and its store answers. */
+  checkSigner(): Promise<void>
 }
 
 export function createVerifierChannel(parts: VerifierChannelParts): VerifierChannel {
@@ -74,8 +79,7 @@ export function createVerifierChannel(parts: VerifierChannelParts): VerifierChan
     if (verdict.kind === 'disbelieved') {
       throw unavailable(`its answer is not believed (${verdict.reason}); check MUNGE_VERIFIER_KEY and clocks`)
     }
-    if (verdict.kind === 'outage')
-      throw new Outage(verdict.rule, 'reported by the MUNGE verifier; see its log')
+    if (verdict.kind === 'outage') throw new Outage(verdict.rule, describeReport(verdict.rule))
     return verdict
   }
   return {
@@ -85,7 +89,19 @@ export function createVerifierChannel(parts: VerifierChannelParts): VerifierChan
       const verdict = await ask(await end.signRequest(null, null), {})
       if (verdict.kind !== 'ready') throw buildMisfit()
     },
+    async checkSigner() {
+      const verdict = await ask(await end.signRequest(null, null, true), {})
+      if (verdict.kind !== 'signs') throw buildMisfit()
+    },
   }
+}
+
+function describeReport(rule: OutageRule): string {
+  const hint =
+    rule === 'signer_unavailable'
+      ? 'check VERIFIER_SIGNS there, and that SIGNER_PUBLIC_KEY is of its SIGNER_PRIVATE_KEY_FILE; '
+      : ''
+  return `reported by the MUNGE verifier; ${hint}see its log`
 }
 
 /** What was answered does not fit what was asked. */

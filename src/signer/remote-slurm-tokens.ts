@@ -1,10 +1,11 @@
 /**
  * Slurm tokens of a gateway that has no key: the signer makes them, each for what was presented to this gateway. Kept for
- * half their life, so that most requests ask nobody.
+ * half their life, and a refusal for a moment, so that most requests ask nobody.
  */
 
 import { foldAccount } from '../account-name.ts'
-import { SLURM_TOKENS_KEPT } from '../limits.ts'
+import { createBoundedMap } from '../bounded-map.ts'
+import { SIGNER_REFUSAL_FRESH_MILLISECONDS, SLURM_TOKENS_KEPT } from '../limits.ts'
 import { IAT_TOLERANCE_SECONDS } from '../munge/exchange-signature.ts'
 import type { SignedForToken } from '../munge/verdict.ts'
 import type { VerifierChannel } from '../munge/verifier-channel.ts'
@@ -25,7 +26,10 @@ export interface RemoteSlurmTokenOptions {
 
 export function createRemoteSlurmTokenSource(options: RemoteSlurmTokenOptions): SlurmTokenSource {
   const { channel, encryptionKey, maySharePromises, now } = options
-  const kept = new Map<string, SlurmToken>()
+  const kept = createBoundedMap<string, SlurmToken>(SLURM_TOKENS_KEPT)
+  const refused = createBoundedMap<string, { readonly refusal: Refusal; readonly at: number }>(
+    SLURM_TOKENS_KEPT,
+  )
   const asked = new Map<string, Promise<SlurmToken | Refusal>>()
 
   /** Signed by the signer's clock, which may be ahead by what the exchange bears. */
@@ -40,12 +44,14 @@ export function createRemoteSlurmTokenSource(options: RemoteSlurmTokenOptions): 
     )
     const verdict = await channel.ask(pending, { encrypted: pending.encrypted })
     // The gateway has just read its row: a signer that finds none reads another table, or an older one.
-    if (verdict.kind === 'refusal' && verdict.refusal.rule !== 'token_unknown') return verdict.refusal
+    if (verdict.kind === 'refusal' && verdict.refusal.rule !== 'token_unknown') {
+      refused.set(key, { refusal: verdict.refusal, at: now() })
+      return verdict.refusal
+    }
     if (verdict.kind !== 'signed' || !isAbout(verdict.signed, principal)) {
       throw new Outage('signer_unavailable', 'the signer reads another row than the gateway')
     }
     const { slurmToken } = verdict.signed
-    if (kept.size >= SLURM_TOKENS_KEPT) kept.clear()
     kept.set(key, slurmToken)
     return slurmToken
   }
@@ -54,6 +60,10 @@ export function createRemoteSlurmTokenSource(options: RemoteSlurmTokenOptions): 
     const key = buildKey(principal)
     const found = kept.get(key)
     if (found !== undefined && isUsableHere(found)) return Promise.resolve(found)
+    const no = refused.get(key)
+    // A clock that was set back ends it too.
+    if (no !== undefined && Math.abs(now() - no.at) < SIGNER_REFUSAL_FRESH_MILLISECONDS)
+      return Promise.resolve(no.refusal)
     if (!maySharePromises) return ask(principal, key)
     const running = asked.get(key) ?? ask(principal, key).finally(() => asked.delete(key))
     asked.set(key, running)

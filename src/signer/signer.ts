@@ -4,15 +4,18 @@
  */
 
 import { judgeTokenRecord } from '../authenticate.ts'
+import { SIGNER_LOOK_UPS_PER_SECOND } from '../limits.ts'
 import { webSha256 } from '../munge/sha256.ts'
 import type { SignedForToken } from '../munge/verdict.ts'
 import type { Clock, Log, MungeIdentity, ReplayGuard, TokenRecord } from '../ports.ts'
 import { isDeniedUser } from '../principal.ts'
+import { buildFullBucket, takeRequest } from '../rate-bucket.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
-import type { SlurmTokenMinter } from '../slurm-token.ts'
+import type { SlurmToken, SlurmTokenMinter } from '../slurm-token.ts'
 import { digestToken, parsePresentedToken } from '../tokens/token-form.ts'
+import { createAnswerKeyOpener, type SealAnswer } from './answer-key.ts'
 import type { DecryptionKey } from './encryption-key.ts'
-import { decryptToken } from './encrypted-token.ts'
+import { decryptToken, type CallBinding } from './encrypted-token.ts'
 
 /** A token's row as the signer reads it itself. */
 export interface SignerRow extends TokenRecord {
@@ -43,43 +46,57 @@ export interface SignerParts<Row extends SignerRow> {
 }
 
 export interface Signer {
+  /** @param encrypted untrusted. @returns null: not encrypted for this signer, so that nothing can be answered with it. */
+  openAnswerKey(encrypted: string): Promise<SealAnswer | null>
   /**
    * Claims the credential and signs for its user: no second verifier will.
-   * @param identity of a credential that was verified here, just now.
+   * @param identity of a credential that was verified here, just now. @param seal of who asks.
    * @throws Outage `replay_guard_unavailable`
    */
-  signForMunge(identity: MungeIdentity): Promise<MungeIdentity | Refusal>
+  signForMunge(identity: MungeIdentity, seal: SealAnswer): Promise<MungeIdentity | Refusal>
   /**
-   * @param encrypted untrusted. @param nonce of the genuine request that carried it.
-   * @throws Outage `token_store_unavailable`, `names_unavailable`
+   * @param encrypted untrusted. @param call of the genuine request that carried it. @param seal of its answer key.
+   * @throws Outage `token_store_unavailable`, `names_unavailable`, `signer_unavailable`
    */
-  signForToken(encrypted: string, nonce: string): Promise<SignedForToken | Refusal>
+  signForToken(encrypted: string, call: Call, seal: SealAnswer): Promise<SignedForToken | Refusal>
   /** @throws Outage where it could not sign. */
   check(): Promise<void>
 }
 
+type Call = Omit<CallBinding, 'madeAt'>
+
 export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Signer {
   const { minter, replays, log } = parts
+  const lookUps = buildFullBucket()
 
-  async function judgeMunge(identity: MungeIdentity): Promise<MungeIdentity | Refusal> {
+  async function mint(user: string, seal: SealAnswer): Promise<SlurmToken> {
+    const minted = await minter.mint(user)
+    return { ...minted, token: await seal(minted.token) }
+  }
+
+  async function judgeMunge(identity: MungeIdentity, seal: SealAnswer): Promise<MungeIdentity | Refusal> {
     const { user, credentialDigest, expiresAt } = identity
     if (isDeniedUser(parts.deniedUsers, user)) return refuse('munge_user_denied')
     const excess = parts.limitRate(user)
     if (excess !== null) return excess
     if (!(await replays.claim(credentialDigest, expiresAt))) return refuse('munge_replayed')
-    return { ...identity, slurmToken: await minter.mint(user) }
+    return { ...identity, slurmToken: await mint(user, seal) }
   }
 
   async function judgeToken(
     encrypted: string,
-    nonce: string,
+    call: Call,
+    seal: SealAnswer,
     seen: SeenToken,
   ): Promise<SignedForToken | Refusal> {
+    // Whoever asks, the store that everybody waits for has to keep up: nobody is known yet who could be counted by name.
+    if (!takeRequest(lookUps, SIGNER_LOOK_UPS_PER_SECOND, parts.now()))
+      throw new Outage('signer_unavailable', `more than ${SIGNER_LOOK_UPS_PER_SECOND} API tokens in a second`)
     const nowSeconds = parts.now() / 1000
-    const presented = await decryptToken(encrypted, { nonce, nowSeconds }, parts.decryptionKeys)
+    const presented = await decryptToken(encrypted, { ...call, nowSeconds }, parts.decryptionKeys)
     if (presented === null)
       throw new Outage('signer_unavailable', 'an API token that is not encrypted for this signer and call')
-    if (!(await parts.calls.claim(await webSha256.hashToHex(nonce), nowSeconds)))
+    if (!(await parts.calls.claim(await webSha256.hashToHex(call.nonce), nowSeconds)))
       throw new Outage('signer_unavailable', 'a call that was made before')
     const parsed = parsePresentedToken(presented)
     if (parsed.kind === 'refusal') return parsed
@@ -91,19 +108,20 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
     const problem = (await parts.checkRow(row)) ?? parts.limitRate(row.slurmUser)
     if (problem !== null) return problem
     const { id: tokenId, slurmUser, scopes, account, expiresAt, policyVersion } = row
-    const slurmToken = await minter.mint(slurmUser)
+    const slurmToken = await mint(slurmUser, seal)
     return { tokenId, slurmUser, scopes, account, expiresAt, policyVersion, slurmToken }
   }
 
   return {
-    signForMunge(identity) {
+    openAnswerKey: createAnswerKeyOpener(parts.decryptionKeys),
+    signForMunge(identity, seal) {
       const { user, uid, credentialDigest } = identity
       const credential = credentialDigest.slice(0, 16)
-      return withDecision(log, judgeMunge(identity), () => ({ method: 'munge', user, uid, credential }))
+      return withDecision(log, judgeMunge(identity, seal), () => ({ method: 'munge', user, uid, credential }))
     },
-    signForToken(encrypted, nonce) {
+    signForToken(encrypted, call, seal) {
       const seen: SeenToken = { row: null }
-      return withDecision(log, judgeToken(encrypted, nonce, seen), () => describeToken(seen))
+      return withDecision(log, judgeToken(encrypted, call, seal, seen), () => describeToken(seen))
     },
     check: () => parts.tokens.check(),
   }

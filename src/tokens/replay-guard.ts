@@ -25,6 +25,12 @@ const CLAIMS_PER_INSERT_MAX = 128
 const INSERTS_MAX = 4
 const DIGEST_HEX = /^[0-9a-f]{64}$/
 
+/**
+ * Functions are named with their schema here: `search_path` may be set for a role or a database, and who can make one of the same
+ * name in a schema on it would otherwise have his called.
+ */
+const NOW = sql`pg_catalog.now()`
+
 /** When old rows were last removed. Plain data: on Workers it may outlive the request that owns the database. */
 export interface CleanupSchedule {
   /** Unix milliseconds. */
@@ -89,13 +95,14 @@ async function insertClaims(
   const digests = [...new Set(claims.map(({ credentialDigest }) => credentialDigest))].sort()
   const lives = new Map(claims.map(({ credentialDigest, expiresAt }) => [credentialDigest, expiresAt]))
   const rows = JSON.stringify(digests.map((digest) => ({ digest, expires_at: lives.get(digest) })))
-  const keepUntil = sql`greatest(to_timestamp(claim.expires_at), now()) + ${KEEP_LONGER_SECONDS}::int * interval '1 second'`
+  const keepUntil = sql`greatest(pg_catalog.to_timestamp(claim.expires_at), ${NOW}) + ${KEEP_LONGER_SECONDS}::int * interval '1 second'`
   const statement = sql`
     insert into ${mungeReplays} (credential_digest, keep_until)
-    select decode(claim.digest, 'hex'), ${keepUntil}
-    from json_to_recordset(${rows}::text::json) as claim(digest text, expires_at double precision)
+    select pg_catalog.decode(claim.digest, 'hex'), ${keepUntil}
+    from pg_catalog.json_to_recordset(${rows}::pg_catalog.text::pg_catalog.json) as claim(digest pg_catalog.text, expires_at double precision)
     on conflict do nothing
-    returning encode(credential_digest, 'hex') as digest, extract(epoch from clock_timestamp())::float8 as told`
+    returning pg_catalog.encode(credential_digest, 'hex') as digest,
+      extract(epoch from pg_catalog.clock_timestamp())::double precision as told`
   try {
     const askedAt = clock() / 1000
     const inserted = await db.query((drizzle) => drizzle.execute<{ digest: string; told: number }>(statement))
@@ -112,14 +119,14 @@ async function insertClaims(
 
 /** In portions, each a transaction of its own; where somebody else is at it, it is left to him. */
 async function removeOldRows(db: Database): Promise<void> {
-  const isNobodyElse = sql`(select pg_try_advisory_xact_lock(${CLEANUP_LOCK}::bigint))`
+  const isNobodyElse = sql`(select pg_catalog.pg_try_advisory_xact_lock(${CLEANUP_LOCK}::bigint))`
   for (let portion = 0; portion < CLEANUP_PORTIONS_MAX; portion += 1) {
     const removed = await db.query((drizzle) => {
       // Without FOR UPDATE, which takes the right to change rows: no gateway has that.
       const old = drizzle
         .select({ credentialDigest: mungeReplays.credentialDigest })
         .from(mungeReplays)
-        .where(lt(mungeReplays.keepUntil, sql`now()`))
+        .where(lt(mungeReplays.keepUntil, NOW))
         .limit(CLEANUP_ROWS_MAX)
       return drizzle
         .delete(mungeReplays)

@@ -4,6 +4,8 @@
  * they once were.
  */
 
+import type { CryptoKey } from 'jose'
+
 /** The first seals, all are believed (rotation). At least one. */
 export type RowKeys = readonly Uint8Array<ArrayBuffer>[]
 
@@ -55,8 +57,7 @@ export async function sealRow(row: SealableRow, keys: RowKeys): Promise<Uint8Arr
   const [key] = keys
   const bytes = encodeRow(row)
   if (key === undefined || bytes === null) throw new TypeError('a seal needs a key, and a whole row')
-  const imported = await crypto.subtle.importKey('raw', key, ALGORITHM, false, ['sign'])
-  return new Uint8Array(await crypto.subtle.sign('HMAC', imported, bytes))
+  return new Uint8Array(await crypto.subtle.sign('HMAC', await importKey(key), bytes))
 }
 
 /**
@@ -79,10 +80,19 @@ async function isSealedBy(keys: RowKeys, seal: Uint8Array, bytes: Uint8Array<Arr
   if (seal.length !== SEAL_BYTES) return false
   const copy = new Uint8Array(seal)
   for (const key of keys) {
-    const imported = await crypto.subtle.importKey('raw', key, ALGORITHM, false, ['verify'])
-    if (await crypto.subtle.verify('HMAC', imported, copy, bytes)) return true
+    if (await crypto.subtle.verify('HMAC', await importKey(key), copy, bytes)) return true
   }
   return false
+}
+
+/** As long as a process holds a key, it is imported once. */
+const imported = new WeakMap<Uint8Array, CryptoKey>()
+
+async function importKey(key: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
+  const known =
+    imported.get(key) ?? (await crypto.subtle.importKey('raw', key, ALGORITHM, false, ['sign', 'verify']))
+  imported.set(key, known)
+  return known
 }
 
 /**

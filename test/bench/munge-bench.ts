@@ -5,15 +5,17 @@
 
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import type { Authenticate } from '../../src/authenticate.ts'
 import { createMungedSocket } from '../../functions/node/munged-socket.ts'
 import { createMungedClient, type MungedClient } from '../../src/munge/munged-client.ts'
-import { openDatabase } from '../../src/tokens/database.ts'
+import { openDatabase, type Database } from '../../src/tokens/database.ts'
 import { createLocalReplayGuard, createPostgresReplayGuard } from '../../src/tokens/replay-guard.ts'
 import { buildMungeKey, MungeDaemon } from '../support/munge-daemon.ts'
 import { runProgram } from '../support/program.ts'
 import { measureRate } from './in-flight.ts'
 import { measureMemory } from './memory.ts'
 import { findMedian, formatRates, type Row } from './rate-table.ts'
+import { makeSigningSettings } from './signing-settings.ts'
 import { requireAccepted, VerifierUnderLoad } from './verifier-under-load.ts'
 
 const IN_FLIGHT = 8
@@ -28,7 +30,10 @@ const FIRST_BATCH = 1_000
 
 interface Way {
   readonly name: string
+  /** @returns calls per second. */
   measure(): Promise<number>
+  /** CPU time of both ends for a call so far, in milliseconds; 0 where it is not known. */
+  findCost(): number
 }
 
 /** @param parameters `--memory`: what the verifier holds after a million verifications, instead of the rates. */
@@ -40,45 +45,70 @@ export async function runBench(parameters: readonly string[]): Promise<void> {
     originAddress: '127.0.0.1',
     key,
   })
+  const databaseUrl = process.env['DATABASE_URL'] ?? ''
+  const signing = await makeSigningSettings(directory, databaseUrl)
   const verifier = await VerifierUnderLoad.start(directory, daemon.socketPath)
+  const signer = await VerifierUnderLoad.start(directory, daemon.socketPath, signing)
+  const database = openDatabase(databaseUrl)
   try {
     const munged = createMungedClient(createMungedSocket({ path: daemon.socketPath }))
     const makeBatch = (size: number): Promise<string[]> => encodeMany(munged, size)
     if (parameters.includes('--memory')) await measureMemory(verifier, makeBatch)
-    else await measureRates(daemon, munged, makeBatch, verifier)
+    else {
+      const ways = buildWays({ daemon, munged, makeBatch, verifier, signer, database: database.db })
+      printRates(ways, await measureRates(daemon, ways))
+    }
   } finally {
+    await database.close()
     await verifier.stop()
+    await signer.stop()
     await daemon.stop()
   }
 }
 
-async function measureRates(
-  daemon: MungeDaemon,
-  munged: MungedClient,
-  makeBatch: (size: number) => Promise<string[]>,
-  verifier: VerifierUnderLoad,
-): Promise<void> {
-  const database = openDatabase(process.env['DATABASE_URL'] ?? '')
-  const guard = createPostgresReplayGuard(database.db, {
-    clock: Date.now,
-    log: { write: () => undefined },
-    maySharePromises: true,
-  })
+interface Stand {
+  readonly daemon: MungeDaemon
+  readonly munged: MungedClient
+  readonly makeBatch: (size: number) => Promise<string[]>
+  readonly verifier: VerifierUnderLoad
+  /** The same with a signer: it claims, in the same Postgres. */
+  readonly signer: VerifierUnderLoad
+  readonly database: Database
+}
+
+const WITHOUT_SIGNER = 'verifier over HTTP, Postgres guard'
+const WITH_SIGNER = 'verifier that signs, Postgres guard'
+
+function buildWays({ daemon, munged, makeBatch, verifier, signer, database }: Stand): readonly Way[] {
+  const log = { write: () => undefined }
+  const guard = createPostgresReplayGuard(database, { clock: Date.now, log, maySharePromises: true })
   const withLocalGuard = verifier.buildAuthenticate(createLocalReplayGuard(Date.now))
   const withPostgres = verifier.buildAuthenticate(guard)
-  const batches = (name: string, inFlight: number, call: (credential: string) => Promise<void>): Way =>
-    buildWay(name, makeBatch, inFlight, call)
-  const ways = [
-    batches('unmunge, a process for each', IN_FLIGHT, (text) => unmunge(daemon.socketPath, text)),
-    { name: 'remunge -d -T 8, pairs', measure: () => remunge(daemon.socketPath) },
-    batches('socket client, decode', IN_FLIGHT, (text) => decode(munged, text)),
-    batches('verifier over HTTP, local guard', CALLS_IN_FLIGHT, (text) =>
-      requireAccepted(withLocalGuard, text),
-    ),
-    batches('verifier over HTTP, Postgres guard', CALLS_IN_FLIGHT, (text) =>
-      requireAccepted(withPostgres, text),
-    ),
+  const withSigner = signer.buildAuthenticate(guard)
+  const decodes = (name: string, call: (credential: string) => Promise<void>): Way =>
+    buildWay(name, { makeBatch, inFlight: IN_FLIGHT, call, findCpu: () => 0 })
+  const asks = (name: string, asked: VerifierUnderLoad, authenticate: Authenticate): Way =>
+    buildWay(name, {
+      makeBatch,
+      inFlight: CALLS_IN_FLIGHT,
+      call: (text) => requireAccepted(authenticate, text),
+      findCpu: () => asked.findCpuMilliseconds(),
+    })
+  return [
+    decodes('unmunge, a process for each', (text) => unmunge(daemon.socketPath, text)),
+    { name: 'remunge -d -T 8, pairs', measure: () => remunge(daemon.socketPath), findCost: () => 0 },
+    decodes('socket client, decode', (text) => decode(munged, text)),
+    asks('verifier over HTTP, local guard', verifier, withLocalGuard),
+    asks(WITHOUT_SIGNER, verifier, withPostgres),
+    asks(WITH_SIGNER, signer, withSigner),
   ]
+}
+
+/** @returns for each way what it did in each round. */
+async function measureRates(
+  daemon: MungeDaemon,
+  ways: readonly Way[],
+): Promise<readonly (readonly number[])[]> {
   const rates = ways.map((): number[] => [])
   for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
     for (const [index, way] of ways.entries()) {
@@ -89,26 +119,54 @@ async function measureRates(
       if (round >= 0) rates[index]?.push(rate)
     }
   }
-  await database.close()
+  return rates
+}
+
+function printRates(ways: readonly Way[], rates: readonly (readonly number[])[]): void {
   const [spawned = 0, paired = 0] = rates.map(findMedian)
   const rows = ways.map(({ name }, index): Row => ({ name, rates: rates[index] ?? [] }))
   process.stdout.write(formatRates(rows, { 'x unmunge': spawned, 'x remunge': paired }))
+  const findRates = (name: string): readonly number[] => rows.find((row) => row.name === name)?.rates ?? []
+  const plain = findRates(WITHOUT_SIGNER)
+  // Round by round: what disturbs both ways of one round disturbs the ratio least.
+  const ratio = findMedian(findRates(WITH_SIGNER).map((rate, round) => rate / (plain[round] ?? Number.NaN)))
+  const findCost = (name: string): number => ways.find((way) => way.name === name)?.findCost() ?? Number.NaN
+  const [cost, plainCost] = [findCost(WITH_SIGNER), findCost(WITHOUT_SIGNER)].map((ms) =>
+    Math.round(ms * 1000),
+  )
+  process.stdout.write(
+    `signing: ${ratio.toFixed(2)} x the rate without it (median of the rounds); ` +
+      `CPU of gateway and verifier ${String(cost)} µs a call, ${String(plainCost)} µs without it\n`,
+  )
 }
 
 function buildWay(
   name: string,
-  makeBatch: (size: number) => Promise<string[]>,
-  inFlight: number,
-  call: (credential: string) => Promise<void>,
+  parts: {
+    readonly makeBatch: (size: number) => Promise<string[]>
+    readonly inFlight: number
+    readonly call: (credential: string) => Promise<void>
+    readonly findCpu: () => number
+  },
 ): Way {
+  const { makeBatch, inFlight, call, findCpu } = parts
   let size = FIRST_BATCH
+  const sum = { rounds: 0, cpu: 0, calls: 0 }
   return {
     name,
     async measure() {
-      const rate = await measureRate(await makeBatch(size), inFlight, call)
+      const batch = await makeBatch(size)
+      const before = findCpu()
+      const rate = await measureRate(batch, inFlight, call)
+      sum.rounds += 1
+      if (sum.rounds > WARM_UP_ROUNDS) {
+        sum.cpu += findCpu() - before
+        sum.calls += batch.length
+      }
       size = Math.max(inFlight, Math.min(BATCH_MAX, Math.round(rate * BATCH_SECONDS)))
       return rate
     },
+    findCost: () => sum.cpu / sum.calls,
   }
 }
 

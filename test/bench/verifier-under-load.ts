@@ -1,4 +1,7 @@
-/** A verifier in a process of its own, and the part of a gateway that asks it: over HTTP, with signed calls, then the claim. */
+/**
+ * A verifier in a process of its own, and the part of a gateway that asks it: over HTTP, with signed calls, then the claim.
+ * Where it signs, the verifier claims.
+ */
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -8,11 +11,13 @@ import { join } from 'node:path'
 import { nodeSha256 } from '../../functions/node/node-sha256.ts'
 import { createUndiciPost } from '../../functions/node/undici-post.ts'
 import { createAuthenticator, type Authenticate } from '../../src/authenticate.ts'
-import { buildRemoteVerifier } from '../support/remote-verifier.ts'
+import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
+import { createVerifierChannel } from '../../src/munge/verifier-channel.ts'
 import type { ReplayGuard, TokenStore } from '../../src/ports.ts'
 import { findFreePort } from '../support/free-port.ts'
 import { waitUntil } from '../support/program.ts'
 import type { Held } from './measured-verifier.ts'
+import type { SigningSettings } from './signing-settings.ts'
 
 const CLIENT = { address: '127.0.0.1', isDirectLoopback: true, hostAddresses: [] }
 const NO_TOKENS: TokenStore = { findByDigest: () => Promise.resolve(null), check: () => Promise.resolve() }
@@ -23,11 +28,13 @@ export class VerifierUnderLoad {
   readonly #logPath: string
   readonly #url: URL
   readonly #key: string
+  readonly #signing: SigningSettings | null
 
-  private constructor(directory: string, socketPath: string, port: number) {
+  private constructor(directory: string, socketPath: string, port: number, signing: SigningSettings | null) {
+    this.#signing = signing
     this.#key = randomBytes(32).toString('base64')
     this.#url = new URL(`http://127.0.0.1:${String(port)}`)
-    this.#logPath = join(directory, 'verifier.log')
+    this.#logPath = join(directory, `verifier-${String(port)}.log`)
     this.#logFile = openSync(this.#logPath, 'a')
     this.#child = spawn(process.execPath, ['--expose-gc', join(directory, 'verifier.cjs')], {
       env: {
@@ -35,21 +42,27 @@ export class VerifierUnderLoad {
         MUNGE_SOCKET: socketPath,
         MUNGE_VERIFIER_KEY: this.#key,
         VERIFIER_PORT: String(port),
+        ...signing?.environment,
       },
       stdio: ['ignore', this.#logFile, 'inherit', 'ipc'],
     })
   }
 
-  static async start(directory: string, socketPath: string): Promise<VerifierUnderLoad> {
-    const verifier = new VerifierUnderLoad(directory, socketPath, await findFreePort())
+  /** @param signing null: it signs nothing. */
+  static async start(
+    directory: string,
+    socketPath: string,
+    signing: SigningSettings | null = null,
+  ): Promise<VerifierUnderLoad> {
+    const verifier = new VerifierUnderLoad(directory, socketPath, await findFreePort(), signing)
     await waitUntil('the verifier has started', () => verifier.#readLog().includes('verifier_started'))
     verifier.takeDecisions()
     return verifier
   }
 
-  /** A gateway's question, "who is this?", replay guard and all. */
+  /** A gateway's question, "who is this?", replay guard and all: where the verifier signs, its own guard. */
   buildAuthenticate(replays: ReplayGuard): Authenticate {
-    const munge = buildRemoteVerifier({
+    const channel = createVerifierChannel({
       url: this.#url,
       keys: [Uint8Array.from(Buffer.from(this.#key, 'base64'))],
       fetch,
@@ -57,7 +70,10 @@ export class VerifierUnderLoad {
       sha256: nodeSha256,
       clock: Date.now,
       randomBytes,
+      encryptionKey: this.#signing?.encryptionKey ?? null,
     })
+    const isSignedThere = this.#signing !== null
+    const munge = createRemoteVerifier({ channel, isSignedThere, sha256: nodeSha256 })
     return createAuthenticator({
       munge,
       replays,
@@ -75,6 +91,16 @@ export class VerifierUnderLoad {
     const accepted = this.#readLog().split('"outcome":"accepted"').length - 1
     ftruncateSync(this.#logFile)
     return accepted
+  }
+
+  /** CPU time of the verifier and of this process so far, in milliseconds: what both ends of the calls have cost. */
+  findCpuMilliseconds(): number {
+    // proc(5): the 14th and 15th field, in ticks of 10 ms; the name in brackets may hold blanks.
+    const fields = readFileSync(`/proc/${String(this.#child.pid)}/stat`, 'latin1')
+      .replace(/^.*\) /, '')
+      .split(' ')
+    const { user, system } = process.cpuUsage()
+    return (Number(fields[11]) + Number(fields[12])) * 10 + (user + system) / 1000
   }
 
   async findHeld(): Promise<Held> {

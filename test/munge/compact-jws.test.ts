@@ -32,6 +32,20 @@ test.each(PORTS)('%s: what a library signed is taken here, by whichever key it w
   expect(await findSigned(jws, buildHeader('other+jws'), hmacs)).toBeNull()
 })
 
+test.each([
+  '{}',
+  '{"user":"alice"}',
+  '{"user":"\u007f"}',
+  '{"user":"\u0080"}',
+  '{"user":"ÿ"}',
+  '{"user":"雪\u{1f600}"}',
+])('the payload is UTF-8 whether or not all of it is ASCII: %s', async (payload) => {
+  const jws = await signJws(HEADER, payload, nodeSha256.createHmac(KEY))
+  const encoded = Buffer.from(payload, 'utf8').toString('base64url')
+  expect(jws.split('.')[1]).toBe(encoded)
+  expect(decodePayload(encoded)).toBe(payload)
+})
+
 test('a message that differs in any one character is not signed', async () => {
   const hmacs = [nodeSha256.createHmac(KEY)]
   const jws = await signJws(HEADER, PAYLOAD, nodeSha256.createHmac(KEY))

@@ -2,9 +2,11 @@
 
 import { execFileSync } from 'node:child_process'
 import { request as requestTls } from 'node:https'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Outage } from '../../src/refusal.ts'
+import { makeEncryptionKey } from '../../src/signer/encryption-key.ts'
 import { Program, waitUntil } from '../support/program.ts'
 import { buildRemote, CLIENT, KEY, useVerifierProgram } from './verifier-program.ts'
 
@@ -63,6 +65,33 @@ test('it starts with one JSON line that has its policy and no key, judges, logs 
   })
   expect(running.stdout).not.toContain(KEY.toString('base64'))
   expect(running.stdout).not.toContain(credential.slice(6, 40))
+})
+
+test('it says at its start whether it signs, with what, and for whom tokens are to be encrypted, and no key', async () => {
+  const silent = await verifier.start()
+  expect(JSON.parse(silent.running.lines[0] ?? '')).toMatchObject({ event: 'verifier_started', signs: false })
+  await silent.running.stop('SIGTERM')
+
+  const pair = await makeEncryptionKey()
+  const write = (name: string, content: string): string => {
+    const path = join(verifier.directory, name)
+    writeFileSync(path, content, { mode: 0o600 })
+    return path
+  }
+  const slurmKey = 'c'.repeat(32)
+  const { running } = await verifier.start({
+    VERIFIER_SIGNS: 'yes',
+    // Nobody there: an outage of calls, and none of the start.
+    DATABASE_URL: 'postgres://nobody:hunter2@127.0.0.1:1/none',
+    SLURM_JWT_HS256_KEY_FILE: write('slurm.key', slurmKey),
+    SIGNER_PRIVATE_KEY_FILE: write('signer.jwk', JSON.stringify(pair)),
+    TOKEN_KEY_FILE: write('token.key', Buffer.alloc(32, 9).toString('base64')),
+  })
+  const started = running.lines.find((line) => line.includes('verifier_started')) ?? ''
+  expect(JSON.parse(started)).toMatchObject({ signs: true, slurmKey: 'HS256', signerKeys: [pair.kid] })
+  for (const secret of [slurmKey, pair.d ?? '-', 'hunter2', Buffer.alloc(32, 9).toString('base64')]) {
+    expect(running.stdout).not.toContain(secret)
+  }
 })
 
 test('SIGTERM during a verification lets it finish', async () => {

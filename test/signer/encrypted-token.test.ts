@@ -1,7 +1,7 @@
 /** API tokens on their way to the signer: RFC 7516, one algorithm, one request. */
 
 import { CompactEncrypt, importJWK, type JWK } from 'jose'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import {
   isUsableEncryptionKey,
   makeEncryptionKey,
@@ -20,8 +20,9 @@ import {
 const TOKEN = `slg_${'a'.repeat(43)}123456`
 const NONCE = 'c29tZSBub25jZSBvZiAxNg=='
 const NOW = 1_800_000_000
-const BINDING = { nonce: NONCE, madeAt: NOW }
-const CALL = { nonce: NONCE, nowSeconds: NOW }
+const ANSWER_KEY = 'e.n.c.r.y.p.t.e.d'
+const BINDING = { nonce: NONCE, answerKey: ANSWER_KEY, madeAt: NOW }
+const CALL = { nonce: NONCE, answerKey: ANSWER_KEY, nowSeconds: NOW }
 
 let privateKey: JWK
 let encryptionKey: EncryptionKey
@@ -61,6 +62,24 @@ test('a token encrypted for one request is not opened for another (replay)', asy
   const encrypted = await encryptToken(TOKEN, BINDING, encryptionKey)
   expect(await decryptToken(encrypted, { ...CALL, nonce: `${NONCE}x` }, decryptionKeys)).toBeNull()
   expect(await decryptToken(encrypted, { ...CALL, nonce: '' }, decryptionKeys)).toBeNull()
+})
+
+test('whoever carries a token to the signer cannot have the answer encrypted for himself', async () => {
+  const encrypted = await encryptToken(TOKEN, BINDING, encryptionKey)
+  expect(await decryptToken(encrypted, { ...CALL, answerKey: 'm.i.n.e' }, decryptionKeys)).toBeNull()
+})
+
+test('both ends import their key once', async () => {
+  const importKey = vi.spyOn(crypto.subtle, 'importKey')
+  const pair = await makeEncryptionKey()
+  const theirs = requireKey(parseEncryptionKey(JSON.stringify(takePublicHalf(pair))))
+  const mine = requireKey(parseDecryptionKeys(JSON.stringify(pair)))
+  for (let index = 0; index < 5; index += 1) {
+    expect(await decryptToken(await encryptToken(TOKEN, BINDING, theirs), CALL, mine)).toBe(TOKEN)
+  }
+  const imports = importKey.mock.calls.filter(([, data]) => (data as { x?: string }).x === pair.x)
+  expect(imports).toHaveLength(2)
+  importKey.mockRestore()
 })
 
 test.each([
@@ -113,9 +132,10 @@ const MESSAGES: [string, Record<string, string | undefined>, unknown][] = [
   ['another key agreement', { alg: 'ECDH-ES+A256KW' }, { token: TOKEN, ...BINDING }],
   ['no kid', { kid: undefined }, { token: TOKEN, ...BINDING }],
   ['a token that is no text', {}, { token: 7, ...BINDING }],
-  ['no nonce', {}, { token: TOKEN, madeAt: NOW }],
-  ['no time', {}, { token: TOKEN, nonce: NONCE }],
-  ['a time that is text', {}, { token: TOKEN, nonce: NONCE, madeAt: String(NOW) }],
+  ['no nonce', {}, { token: TOKEN, ...BINDING, nonce: undefined }],
+  ['no answer key', {}, { token: TOKEN, ...BINDING, answerKey: undefined }],
+  ['no time', {}, { token: TOKEN, ...BINDING, madeAt: undefined }],
+  ['a time that is text', {}, { token: TOKEN, ...BINDING, madeAt: String(NOW) }],
   ['no object', {}, 'x'],
 ]
 

@@ -1,6 +1,7 @@
 /** Slurm tokens of a gateway without a key: when the signer is asked, what is kept, and for whom. */
 
 import { beforeAll, beforeEach, expect, test } from 'vitest'
+import { SLURM_TOKENS_KEPT } from '../../src/limits.ts'
 import type { SignedForToken, Verdict } from '../../src/munge/verdict.ts'
 import type { VerifierChannel } from '../../src/munge/verifier-channel.ts'
 import type { TokenPrincipal } from '../../src/principal.ts'
@@ -37,9 +38,10 @@ const SIGNED: SignedForToken = {
   slurmToken: { token: 'a.b.c', issuedAt: NOW, useUntil: NOW + 60 },
 }
 
-const world: { now: number; asked: number; verdict: Verdict } = {
+const world: { now: number; asked: number; encrypts: boolean; verdict: Verdict } = {
   now: NOW,
   asked: 0,
+  encrypts: true,
   verdict: { kind: 'signed', signed: SIGNED },
 }
 let encryptionKey: EncryptionKey
@@ -50,7 +52,7 @@ beforeAll(async () => {
   encryptionKey = parsed
 })
 beforeEach(() => {
-  Object.assign(world, { now: NOW, asked: 0, verdict: { kind: 'signed', signed: SIGNED } })
+  Object.assign(world, { now: NOW, asked: 0, encrypts: true, verdict: { kind: 'signed', signed: SIGNED } })
   source = createRemoteSlurmTokenSource({
     channel: buildChannel(),
     encryptionKey,
@@ -69,7 +71,8 @@ function buildChannel(): VerifierChannel {
         jws: 'j',
         nonce: 'n',
         signedAt: NOW,
-        encrypted: await encrypt({ nonce: 'n', madeAt: NOW }),
+        answerKey: null,
+        encrypted: world.encrypts ? await encrypt({ nonce: 'n', answerKey: 'k', madeAt: NOW }) : 'e',
       }),
     },
     ask: () => {
@@ -78,6 +81,7 @@ function buildChannel(): VerifierChannel {
       return verdict.kind === 'outage' ? Promise.reject(new Error('outage')) : Promise.resolve(verdict)
     },
     check: () => Promise.resolve(),
+    checkSigner: () => Promise.resolve(),
   }
 }
 
@@ -128,11 +132,50 @@ test('where the signer finds no row that the gateway has just read, that is an o
   await expect(confirm(ALICE)).rejects.toMatchObject({ rule: 'signer_unavailable' })
 })
 
-test('a refusal is not kept', async () => {
+test('a refusal is kept for a second, so that who goes on presenting a refused token asks nobody', async () => {
   world.verdict = { kind: 'refusal', refusal: refuse('token_altered') }
   expect(await confirm(ALICE)).toMatchObject({ rule: 'token_altered' })
   world.verdict = { kind: 'signed', signed: SIGNED }
+  world.now = NOW + 0.999
+  for (let index = 0; index < 100; index += 1) {
+    expect(await confirm(ALICE)).toMatchObject({ rule: 'token_altered' })
+  }
+  expect(world.asked).toBe(1)
+  // Sealed anew: served a second later.
+  world.now = NOW + 1
   expect(await confirm(ALICE)).toBeNull()
+  expect(world.asked).toBe(2)
+})
+
+test('a refusal is one of this token and this row: another is asked about', async () => {
+  world.verdict = { kind: 'refusal', refusal: refuse('token_altered') }
+  await confirm(ALICE)
+  world.verdict = { kind: 'signed', signed: { ...SIGNED, expiresAt: NOW + 2000 } }
+  expect(await confirm({ ...ALICE, expiresAt: NOW + 2000 })).toBeNull()
+  expect(await confirm(ALICE)).toMatchObject({ rule: 'token_altered' })
+  expect(world.asked).toBe(2)
+})
+
+test('an outage is not kept', async () => {
+  world.verdict = { kind: 'outage', rule: 'signer_unavailable' }
+  await expect(confirm(ALICE)).rejects.toThrow('outage')
+  world.verdict = { kind: 'signed', signed: SIGNED }
+  expect(await confirm(ALICE)).toBeNull()
+})
+
+test('what is kept has a bound, and the oldest goes first: nobody loses his all at once', async () => {
+  world.encrypts = false
+  const present = (number: number): TokenPrincipal => ({
+    ...ALICE,
+    presented: concealText('what somebody has', String(number)),
+  })
+  for (let number = 0; number <= SLURM_TOKENS_KEPT; number += 1) await confirm(present(number))
+  const asked = world.asked
+  await confirm(present(1))
+  await confirm(present(SLURM_TOKENS_KEPT))
+  expect(world.asked).toBe(asked)
+  await confirm(present(0))
+  expect(world.asked).toBe(asked + 1)
 })
 
 test('a signer whose clock is ahead by what the exchange bears is served from at once', async () => {

@@ -25,8 +25,13 @@ const ROW: SealedRow = {
   seal: null,
 }
 
-const world: { found: FoundUid | null; lines: Record<string, unknown>[] } = { found: null, lines: [] }
+const world: { found: FoundUid | null; lines: Record<string, unknown>[]; now: number } = {
+  found: null,
+  lines: [],
+  now: 0,
+}
 beforeEach(() => {
+  world.now = SEALED_AT * 1000
   world.found = { uid: 6001, nameOfUid: 'alice' }
   world.lines = []
 })
@@ -36,6 +41,7 @@ function judge(notBefore: number | null = null) {
     seals: { keys: [KEY], notBefore },
     findUid: () => Promise.resolve(world.found),
     minUid: 1000,
+    now: () => world.now,
     log: { write: (level, event, fields) => void world.lines.push({ level, event, ...fields }) },
   })
 }
@@ -89,11 +95,33 @@ test('a row from a backup of before TOKENS_NOT_BEFORE is refused and alarmed', a
 test.each<[string, FoundUid | null, string]>([
   ['whose name was given to another uid', { uid: 6002, nameOfUid: 'alice' }, 'name_has_other_uid'],
   ['whose uid was given to another name', { uid: 6001, nameOfUid: 'mallory' }, 'uid_has_other_name'],
-  ['who is gone', null, 'user_is_gone'],
 ])('a user %s is refused and alarmed (identity drift)', async (_what, found, problem) => {
   world.found = found
   expect(await judge()(await seal())).toMatchObject({ rule: 'token_user_changed' })
   expect(world.lines).toMatchObject([{ level: 'error', problem }])
+})
+
+test('a user who stays away for a minute is gone: refused and alarmed', async () => {
+  const [judgeRow, row] = [judge(), await seal()]
+  world.found = null
+  await expect(judgeRow(row)).rejects.toMatchObject({ rule: 'names_unavailable' })
+  world.now += 60_000
+  expect(await judgeRow(row)).toMatchObject({ rule: 'token_user_changed' })
+  expect(world.lines).toMatchObject([{ level: 'error', problem: 'user_is_gone' }])
+})
+
+test('a directory that finds nobody for less than a minute is an outage, however often it is asked', async () => {
+  const [judgeRow, row] = [judge(), await seal()]
+  for (let round = 0; round < 3; round += 1) {
+    world.found = null
+    for (const milliseconds of [0, 30_000, 29_999]) {
+      world.now += milliseconds
+      await expect(judgeRow(row)).rejects.toMatchObject({ rule: 'names_unavailable' })
+    }
+    world.found = { uid: 6001, nameOfUid: 'alice' }
+    expect(await judgeRow(row)).toBeNull()
+  }
+  expect(world.lines).toEqual([])
 })
 
 test('a row that does not say whose uid it is for is refused', async () => {
@@ -111,6 +139,7 @@ test('a name service that does not answer is an outage, not a refusal', async ()
     seals: { keys: [KEY], notBefore: null },
     findUid: () => Promise.reject(new Outage('names_unavailable', 'down')),
     minUid: 1000,
+    now: () => world.now,
     log: { write: () => undefined },
   })
   await expect(asked(await seal())).rejects.toMatchObject({ rule: 'names_unavailable' })

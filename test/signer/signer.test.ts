@@ -2,6 +2,7 @@
 
 import { decodeJwt } from 'jose'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { SIGNER_LOOK_UPS_PER_SECOND } from '../../src/limits.ts'
 import type { MungeIdentity } from '../../src/ports.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../../src/refusal.ts'
 import {
@@ -20,6 +21,10 @@ import { buildOpaqueToken, digestToken } from '../../src/tokens/token-form.ts'
 
 const NOW = 1_800_000_000_000
 const NONCE = 'c29tZSBub25jZSBvZiAxNg=='
+const ANSWER_KEY = 'e.n.c.r.y.p.t.e.d'
+const CALL = { nonce: NONCE, answerKey: ANSWER_KEY }
+/** What goes out is encrypted: here so that it can be read. */
+const seal = (text: string): Promise<string> => Promise.resolve(`sealed ${text}`)
 const TOKEN = buildOpaqueToken((length) => new Uint8Array(length).fill(7))
 const ROW: SignerRow = {
   id: 'tok_aaaaaaaaaaaaaaaa',
@@ -59,11 +64,14 @@ const world: {
   lines: Record<string, unknown>[]
   minted: string[]
   storeFails: boolean
-} = { row: ROW, problem: null, excess: null, lines: [], minted: [], storeFails: false }
+  looked: number
+  now: number
+} = { row: ROW, problem: null, excess: null, lines: [], minted: [], storeFails: false, looked: 0, now: NOW }
 let signer: Signer
 let expectedDigest: string
 beforeEach(async () => {
-  Object.assign(world, { row: ROW, problem: null, excess: null, lines: [], minted: [], storeFails: false })
+  Object.assign(world, { row: ROW, problem: null, excess: null, lines: [], minted: [] })
+  Object.assign(world, { storeFails: false, looked: 0, now: NOW })
   expectedDigest = Buffer.from(await digestToken(TOKEN)).toString('hex')
   const minter = createSlurmTokenMinter({
     key: { algorithm: 'HS256', bytes: new Uint8Array(32) },
@@ -81,6 +89,7 @@ beforeEach(async () => {
     },
     tokens: {
       findByDigest: (digest) => {
+        world.looked += 1
         if (world.storeFails) return Promise.reject(new Outage('token_store_unavailable', 'down'))
         return Promise.resolve(Buffer.from(digest).toString('hex') === expectedDigest ? world.row : null)
       },
@@ -91,25 +100,30 @@ beforeEach(async () => {
     deniedUsers: new Set(['root', 'slurm']),
     checkRow: () => Promise.resolve(world.problem),
     limitRate: () => world.excess,
-    now: () => NOW,
+    now: () => world.now,
     log: { write: (level, event, fields) => void world.lines.push({ level, event, ...fields }) },
   })
 })
 
+function requireSealed(text: string): string {
+  if (!text.startsWith('sealed ')) throw new Error('a Slurm token goes out in clear')
+  return text.slice('sealed '.length)
+}
+
 const encrypt = (token: string): Promise<string> =>
-  encryptToken(token, { nonce: NONCE, madeAt: NOW / 1000 }, encryptionKey)
+  encryptToken(token, { ...CALL, madeAt: NOW / 1000 }, encryptionKey)
 
 async function ask(token: string = TOKEN): Promise<unknown> {
-  const outcome = await signer.signForToken(await encrypt(token), NONCE)
+  const outcome = await signer.signForToken(await encrypt(token), CALL, seal)
   return isRefusal(outcome) ? outcome.rule : outcome
 }
 
 describe('for an API token', () => {
   test('the user of its own row gets a Slurm token of 120 s, with the policy version of the row', async () => {
-    const outcome = await signer.signForToken(await encrypt(TOKEN), NONCE)
+    const outcome = await signer.signForToken(await encrypt(TOKEN), CALL, seal)
     if (isRefusal(outcome)) throw new Error(outcome.rule)
     expect(outcome).toMatchObject({ tokenId: ROW.id, slurmUser: 'alice', policyVersion: 3 })
-    expect(decodeJwt(outcome.slurmToken.token)).toEqual({
+    expect(decodeJwt(requireSealed(outcome.slurmToken.token))).toEqual({
       sun: 'alice',
       iat: NOW / 1000,
       exp: NOW / 1000 + 120,
@@ -168,7 +182,7 @@ describe('for an API token', () => {
       ['x.y.z', NONCE],
       ['x'.repeat(20_000), NONCE],
     ] as const) {
-      await expect(signer.signForToken(encrypted, nonce)).rejects.toMatchObject({
+      await expect(signer.signForToken(encrypted, { ...CALL, nonce }, seal)).rejects.toMatchObject({
         rule: 'signer_unavailable',
       })
     }
@@ -178,11 +192,32 @@ describe('for an API token', () => {
 
   test('a call that was recorded is worth nothing again, at once or later (replay)', async () => {
     const encrypted = await encrypt(TOKEN)
-    expect(isRefusal(await signer.signForToken(encrypted, NONCE))).toBe(false)
-    await expect(signer.signForToken(encrypted, NONCE)).rejects.toMatchObject({ rule: 'signer_unavailable' })
-    const old = await encryptToken(TOKEN, { nonce: 'b2xkZXI=', madeAt: NOW / 1000 - 6 }, encryptionKey)
-    await expect(signer.signForToken(old, 'b2xkZXI=')).rejects.toMatchObject({ rule: 'signer_unavailable' })
+    expect(isRefusal(await signer.signForToken(encrypted, CALL, seal))).toBe(false)
+    await expect(signer.signForToken(encrypted, CALL, seal)).rejects.toMatchObject({
+      rule: 'signer_unavailable',
+    })
+    const call = { ...CALL, nonce: 'b2xkZXI=' }
+    const old = await encryptToken(TOKEN, { ...call, madeAt: NOW / 1000 - 6 }, encryptionKey)
+    await expect(signer.signForToken(old, call, seal)).rejects.toMatchObject({ rule: 'signer_unavailable' })
     expect(world.minted).toEqual(['alice'])
+  })
+
+  test('what one signer looks up in a second is bounded, whoever asks and whatever is presented', async () => {
+    const limit = 2 * SIGNER_LOOK_UPS_PER_SECOND
+    for (let index = 0; index < limit; index += 1) {
+      await expect(signer.signForToken('x.y.z', CALL, seal)).rejects.toMatchObject({
+        rule: 'signer_unavailable',
+      })
+    }
+    world.lines = []
+    await expect(ask()).rejects.toMatchObject({ rule: 'signer_unavailable' })
+    expect(world.looked).toBe(0)
+    expect(world.lines).toMatchObject([
+      { outcome: 'outage', detail: 'more than 2000 API tokens in a second' },
+    ])
+    world.now = NOW + 1000
+    expect(await ask()).toMatchObject({ slurmUser: 'alice' })
+    expect(world.looked).toBe(1)
   })
 
   test('a store that does not answer is an outage with its line', async () => {
@@ -196,9 +231,11 @@ describe('for an API token', () => {
 
 describe('for a MUNGE credential that was verified', () => {
   test('its user gets a Slurm token, once: the credential is claimed before anything is signed', async () => {
-    const first = await signer.signForMunge(ALICE)
-    expect(isRefusal(first) ? first.rule : decodeJwt(first.slurmToken?.token ?? '')['sun']).toBe('alice')
-    expect(await signer.signForMunge(ALICE)).toMatchObject({ rule: 'munge_replayed' })
+    const first = await signer.signForMunge(ALICE, seal)
+    expect(
+      isRefusal(first) ? first.rule : decodeJwt(requireSealed(first.slurmToken?.token ?? ''))['sun'],
+    ).toBe('alice')
+    expect(await signer.signForMunge(ALICE, seal)).toMatchObject({ rule: 'munge_replayed' })
     expect(world.minted).toEqual(['alice'])
     expect(world.lines).toMatchObject([
       { outcome: 'signed', method: 'munge', user: 'alice', uid: 6001 },
@@ -207,7 +244,7 @@ describe('for a MUNGE credential that was verified', () => {
   })
 
   test('a denied user gets none', async () => {
-    expect(await signer.signForMunge({ ...ALICE, user: 'Slurm' })).toMatchObject({
+    expect(await signer.signForMunge({ ...ALICE, user: 'Slurm' }, seal)).toMatchObject({
       rule: 'munge_user_denied',
     })
     expect(world.minted).toEqual([])
@@ -215,8 +252,8 @@ describe('for a MUNGE credential that was verified', () => {
 
   test('a user over his bound gets none, and keeps his credential', async () => {
     world.excess = refuse('munge_replayed')
-    expect(isRefusal(await signer.signForMunge(ALICE))).toBe(true)
+    expect(isRefusal(await signer.signForMunge(ALICE, seal))).toBe(true)
     world.excess = null
-    expect(isRefusal(await signer.signForMunge(ALICE))).toBe(false)
+    expect(isRefusal(await signer.signForMunge(ALICE, seal))).toBe(false)
   })
 })

@@ -70,6 +70,31 @@ it('tells that a foreign one may not, with exit code 1', async () => {
   expect(calls).toEqual(['GET /slurm/v0.0.42/job/102'])
 })
 
+it('where Slurm’s key is the signer’s looks at no job and says so, and needs no key', async () => {
+  const environment = { SLURMRESTD_URL: REACHABLE().SLURMRESTD_URL, SLURM_TOKEN_SIGNER: 'verifier' }
+  const write = await explain(['DELETE', '/slurm/latest/job/101'], { environment })
+  expect(write.exitCode).toBe(1)
+  expect(write.explanation).toMatchObject({
+    ...{ decision: 'undecided', rule: 'job_check_failed', version: 'v0.0.42', checked_jobs: [] },
+  })
+  expect(write.stderr).toBe(
+    'Slurm’s key is the signer’s (SLURM_TOKEN_SIGNER=verifier): no job is looked at\n',
+  )
+  const document = '{"job":{"account":"proj_a"}}'
+  const submission = await explain(['POST', '/slurm/latest/job/submit', '--body', '-'], {
+    environment,
+    input: document,
+  })
+  expect([submission.exitCode, submission.explanation?.['decision']]).toEqual([0, 'allowed'])
+  expect([...write.calls, ...submission.calls]).toEqual([])
+})
+
+it('with a key of its own looks at jobs, whoever signs elsewhere', async () => {
+  const environment = { ...REACHABLE(), SLURM_TOKEN_SIGNER: 'verifier' }
+  const { exitCode, calls } = await explain(['DELETE', '/slurm/latest/job/101'], { environment })
+  expect([exitCode, calls]).toEqual([0, ['GET /slurm/v0.0.42/job/101']])
+})
+
 it('judges a document from a file or from stdin', async () => {
   const file = join(directory, 'job.json')
   writeFileSync(file, '{"job":{"account":"proj_b"}}')

@@ -145,6 +145,11 @@ describe('a look-up that fails', () => {
   it.each<[string, () => Readonly<Record<string, string | undefined>> | Promise<object>, RegExp]>([
     ['no SLURMRESTD_URL', () => ({ SLURMRESTD_URL: undefined }), /SLURMRESTD_URL is required/],
     ['no key', () => ({ SLURM_JWT_HS256_KEY: undefined }), /SLURM_JWT_HS256_KEY_FILE, .* is required/],
+    [
+      'a key that stays with the signer',
+      () => ({ SLURM_JWT_HS256_KEY: undefined, SLURM_TOKEN_SIGNER: 'verifier' }),
+      /one account only: Slurm’s key is the signer’s \(SLURM_TOKEN_SIGNER=verifier\)\n/,
+    ],
     ['a bad URL', () => ({ SLURMRESTD_URL: 'ftp://alice:hunter2@x' }), /SLURMRESTD_URL must be/],
     [
       'nobody there',

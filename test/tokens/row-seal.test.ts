@@ -2,7 +2,7 @@
 
 import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { encodeRow, findSealProblem, sealRow, type SealableRow } from '../../src/tokens/row-seal.ts'
 import { parseRowKeys, readSealRules } from '../../src/tokens/row-seal-settings.ts'
 
@@ -31,6 +31,17 @@ const seal = (row: SealableRow = ROW, key = KEY) => sealRow(row, [key])
 describe('a sealed row', () => {
   it('is intact as it was sealed', async () => {
     expect(await findSealProblem({ ...ROW, seal: await seal() }, RULES)).toBeNull()
+  })
+
+  it('is sealed and looked at with keys that were imported once', async () => {
+    const importKey = vi.spyOn(crypto.subtle, 'importKey')
+    const keys = [new Uint8Array(32).fill(3), new Uint8Array(32).fill(4)]
+    for (let index = 0; index < 5; index += 1) {
+      const sealed = { ...ROW, seal: await sealRow(ROW, keys) }
+      expect(await findSealProblem(sealed, { keys: keys.toReversed(), notBefore: null })).toBeNull()
+    }
+    expect(importKey).toHaveBeenCalledTimes(2)
+    importKey.mockRestore()
   })
 
   it('has the HMAC-SHA256 of this text, in this form for good', async () => {

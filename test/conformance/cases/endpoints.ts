@@ -1,8 +1,10 @@
 /** The gate's own endpoints: the public ones, who am I, and slurmrestd's OpenAPI document. */
 
 import { expect } from 'vitest'
+import { makeEncryptionKey, takePublicHalf } from '../../../src/signer/encryption-key.ts'
 import { FAKE_VERSIONS, OPENAPI_DOCUMENT } from '../../support/fake-slurmrestd-document.ts'
 import { findHeader } from '../../support/raw-http.ts'
+import type { Bench } from '../bench.ts'
 import type { ConformanceCase } from '../conformance-case.ts'
 import { expectNothingForwarded, expectRefusal, readJson } from '../expect-answer.ts'
 import type { TokenName } from '../issued-tokens.ts'
@@ -46,6 +48,27 @@ const open: readonly ConformanceCase[] = [
       const ready = await bench.send({ target: '/readyz' })
       expect(ready.status).toBe(200)
       expect(Object.keys(readJson(ready) as object).length).toBeGreaterThan(0)
+    },
+  },
+  {
+    name: 'without a key of its own a gateway is ready only where the signer signs for it',
+    source: 'README, "Keys that stay on the cluster"',
+    async run(bench) {
+      const readSigner = async (asked: Bench): Promise<unknown> => {
+        const { status, body } = await asked.send({ target: '/readyz' })
+        const { dependencies } = JSON.parse(body.toString('utf8')) as { dependencies: Record<string, string> }
+        return [status, dependencies['signer']]
+      }
+      if (bench.world.signer === 'gateway') {
+        expect(await readSigner(bench)).toEqual([200, undefined])
+        return
+      }
+      expect(await readSigner(bench)).toEqual([200, 'ok'])
+      const another = JSON.stringify(takePublicHalf(await makeEncryptionKey()))
+      await bench.withSettings({ SIGNER_PUBLIC_KEY: another }, async (other) => {
+        expect(await readSigner(other)).toEqual([503, 'failed'])
+        expect(other.target.logs().join('\n')).toMatch(/"dependency":"signer"[^\n]*SIGNER_PRIVATE_KEY_FILE/)
+      })
     },
   },
   ...['/ping', '/meta/versions/supported', '/meta/versions/latest', '/healthz', '/readyz'].flatMap(

@@ -167,19 +167,20 @@ export function describeSigner(requireCluster: () => RealCluster): void {
   })
 
   describe('with everything the gateway has', () => {
-    const channelOf = ({ secrets }: Field): VerifierChannel =>
+    const keyOf = ({ secrets }: Pick<Field, 'secrets'>): EncryptionKey => {
+      const key = parseEncryptionKey(secrets['SIGNER_PUBLIC_KEY'] ?? '')
+      if (typeof key === 'string') throw new Error(key)
+      return key
+    }
+    const channelOf = ({ secrets }: Pick<Field, 'secrets'>): VerifierChannel =>
       createVerifierChannel({
         url: new URL(secrets['MUNGE_VERIFIER_URL'] ?? ''),
         keys: [Uint8Array.from(Buffer.from(secrets['MUNGE_VERIFIER_KEY'] ?? '', 'base64'))],
         fetch,
         clock: Date.now,
         randomBytes: (length) => Uint8Array.from(randomBytes(length)),
+        encryptionKey: keyOf({ secrets }),
       })
-    const keyOf = ({ secrets }: Field): EncryptionKey => {
-      const key = parseEncryptionKey(secrets['SIGNER_PUBLIC_KEY'] ?? '')
-      if (typeof key === 'string') throw new Error(key)
-      return key
-    }
     const askForToken = async (found: Field, token: string) => {
       const channel = channelOf(found)
       const pending = await channel.end.signTokenRequest((binding) =>

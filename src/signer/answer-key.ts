@@ -1,0 +1,119 @@
+/**
+ * The key that Slurm tokens come back encrypted with, so that whoever reads the way between signer and gateway gets none:
+ * random, made by the gateway, and sent to the signer encrypted for it. Used for a while, for to agree on a key costs both
+ * ends more than all the rest of a call (measured).
+ */
+
+import { CompactEncrypt, compactDecrypt, type CryptoKey } from 'jose'
+import { createBoundedMap } from '../bounded-map.ts'
+import { SLURM_TOKENS_KEPT } from '../limits.ts'
+import type { Clock, RandomBytes } from '../ports.ts'
+import type { DecryptionKey, EncryptionKey } from './encryption-key.ts'
+import { decryptAsSigner, encryptForSigner } from './signer-encryption.ts'
+
+const TYPE = 'slurmgate-answer-key+jwe'
+const KEY_BYTES = 32
+const USED_MILLISECONDS = 10 * 60_000
+/** RFC 7518 section 4.5: the key as it is, and authenticated encryption. Nothing else is read. */
+const HEADER = { alg: 'dir', enc: 'A256GCM' } as const
+
+/** A key of 32 bytes and the JWE around it are some 500. */
+export const ANSWER_KEY_MAX_CHARACTERS = 1_024
+
+/** At the gateway. */
+export interface AnswerKey {
+  /** What the signer gets of it. */
+  readonly encrypted: string
+  /** @param sealed untrusted. @returns null unless it was sealed for this key. */
+  open(sealed: string): Promise<string | null>
+}
+
+export interface AnswerKeyOptions {
+  readonly encryptionKey: EncryptionKey
+  readonly randomBytes: RandomBytes
+  readonly clock: Clock
+}
+
+/** @returns what gives the key to ask with: one for ten minutes. */
+export function createAnswerKeys({
+  encryptionKey,
+  randomBytes,
+  clock,
+}: AnswerKeyOptions): () => Promise<AnswerKey> {
+  // The key is kept, not the promise of it: a Worker may share data between requests, but no pending promise.
+  let last: { readonly answerKey: AnswerKey; readonly madeAt: number } | null = null
+  return async function findAnswerKey() {
+    const now = clock()
+    if (last !== null && Math.abs(now - last.madeAt) < USED_MILLISECONDS) return last.answerKey
+    const bytes = new Uint8Array(randomBytes(KEY_BYTES))
+    const encrypted = await encryptForSigner(bytes, TYPE, encryptionKey)
+    const answerKey = { encrypted, open: createOpen(await importKey(bytes, 'decrypt')) }
+    last = { answerKey, madeAt: now }
+    return answerKey
+  }
+}
+
+/** One text comes often: what was opened is kept. */
+function createOpen(key: CryptoKey): AnswerKey['open'] {
+  const opened = createBoundedMap<string, string>(SLURM_TOKENS_KEPT)
+  const limits = { keyManagementAlgorithms: [HEADER.alg], contentEncryptionAlgorithms: [HEADER.enc] }
+  return async function open(sealed) {
+    const known = opened.get(sealed)
+    if (known !== undefined) return known
+    try {
+      const { plaintext } = await compactDecrypt(sealed, key, limits)
+      const text = new TextDecoder().decode(plaintext)
+      opened.set(sealed, text)
+      return text
+    } catch {
+      return null
+    }
+  }
+}
+
+/** Encrypts a text for whoever made the answer key, and for nobody else. */
+export type SealAnswer = (text: string) => Promise<string>
+
+/** Keys that are open at a time: one for each process of a gateway, and each isolate of a Worker. */
+const KEYS_KEPT = 1_024
+
+/**
+ * At the signer.
+ * @returns what opens an answer key, which is untrusted: null unless it was encrypted for one of the keys.
+ */
+export function createAnswerKeyOpener(
+  decryptionKeys: readonly DecryptionKey[],
+): (encrypted: string) => Promise<SealAnswer | null> {
+  const open = createBoundedMap<string, SealAnswer>(KEYS_KEPT)
+  const sealed = createBoundedMap<string, string>(SLURM_TOKENS_KEPT)
+  let count = 0
+
+  /** A Slurm token goes out often: to each key its ciphertext is kept. */
+  function createSeal(key: CryptoKey, number: number): SealAnswer {
+    return async function seal(text) {
+      const name = `${number} ${text}`
+      const known = sealed.get(name)
+      if (known !== undefined) return known
+      const jwe = await new CompactEncrypt(new TextEncoder().encode(text))
+        .setProtectedHeader(HEADER)
+        .encrypt(key)
+      sealed.set(name, jwe)
+      return jwe
+    }
+  }
+
+  return async function openAnswerKey(encrypted) {
+    const known = open.get(encrypted)
+    if (known !== undefined) return known
+    if (encrypted.length > ANSWER_KEY_MAX_CHARACTERS) return null
+    const bytes = await decryptAsSigner(encrypted, TYPE, decryptionKeys)
+    if (bytes?.length !== KEY_BYTES) return null
+    const seal = createSeal(await importKey(new Uint8Array(bytes), 'encrypt'), (count += 1))
+    open.set(encrypted, seal)
+    return seal
+  }
+}
+
+function importKey(bytes: Uint8Array<ArrayBuffer>, use: 'encrypt' | 'decrypt'): Promise<CryptoKey> {
+  return crypto.subtle.importKey('raw', bytes, 'AES-GCM', false, [use])
+}

@@ -1,0 +1,119 @@
+/** What the signer encrypts for who asked: for nobody else to read, and at a cost that a call can bear. */
+
+import { beforeAll, expect, test, vi } from 'vitest'
+import {
+  ANSWER_KEY_MAX_CHARACTERS,
+  createAnswerKeyOpener,
+  createAnswerKeys,
+  type AnswerKey,
+} from '../../src/signer/answer-key.ts'
+import {
+  makeEncryptionKey,
+  parseDecryptionKeys,
+  parseEncryptionKey,
+  takePublicHalf,
+  type DecryptionKey,
+  type EncryptionKey,
+} from '../../src/signer/encryption-key.ts'
+import { encryptToken } from '../../src/signer/encrypted-token.ts'
+
+const SLURM_TOKEN = `eyJhbGciOiJIUzI1NiJ9.${'e30'.repeat(30)}.AAAA`
+const NOW = 1_800_000_000_000
+
+let encryptionKey: EncryptionKey
+let decryptionKeys: readonly DecryptionKey[]
+beforeAll(async () => {
+  const pair = await makeEncryptionKey()
+  const [theirs, mine] = [
+    parseEncryptionKey(JSON.stringify(takePublicHalf(pair))),
+    parseDecryptionKeys(JSON.stringify(pair)),
+  ]
+  if (typeof theirs === 'string' || typeof mine === 'string') throw new Error('no key')
+  encryptionKey = theirs
+  decryptionKeys = mine
+})
+
+const world = { now: NOW }
+const makeGateway = (): (() => Promise<AnswerKey>) =>
+  createAnswerKeys({
+    encryptionKey,
+    randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+    clock: () => world.now,
+  })
+
+test('what is sealed for one gateway is opened by it, shows nothing, and is opened by no other', async () => {
+  const open = createAnswerKeyOpener(decryptionKeys)
+  const [one, other] = [await makeGateway()(), await makeGateway()()]
+  const sealed = await (await open(one.encrypted))?.(SLURM_TOKEN)
+  expect(sealed).toMatch(/^[\w-]+\.\.[\w-]+\.[\w-]+\.[\w-]+$/)
+  expect(Buffer.from(sealed ?? '', 'base64url').toString('latin1')).not.toContain('eyJ')
+  expect(sealed).not.toContain(SLURM_TOKEN.split('.')[1])
+  expect(await one.open(sealed ?? '')).toBe(SLURM_TOKEN)
+  expect(await other.open(sealed ?? '')).toBeNull()
+})
+
+function readParts(jwe: string): string {
+  return jwe
+    .split('.')
+    .map((part) => Buffer.from(part, 'base64url').toString('hex'))
+    .join()
+}
+
+test('a changed byte anywhere is found', async () => {
+  const key = await makeGateway()()
+  const sealed = (await (await createAnswerKeyOpener(decryptionKeys)(key.encrypted))?.(SLURM_TOKEN)) ?? ''
+  for (let at = 0; at < sealed.length; at += 5) {
+    const changed = sealed.slice(0, at) + (sealed[at] === 'A' ? 'B' : 'A') + sealed.slice(at + 1)
+    // The last character of a part may have bits that no byte has.
+    if (readParts(changed) !== readParts(sealed)) expect([at, await key.open(changed)]).toEqual([at, null])
+  }
+})
+
+test('a key encrypted for another signer, an API token, and what is no JWE are no answer keys', async () => {
+  const open = createAnswerKeyOpener(decryptionKeys)
+  const { encrypted } = await makeGateway()()
+  const binding = { nonce: 'n', answerKey: encrypted, madeAt: NOW / 1000 }
+  for (const text of [
+    await encryptToken('x'.repeat(32), binding, encryptionKey),
+    encrypted.slice(0, -1),
+    `${encrypted}A`,
+    'A'.repeat(ANSWER_KEY_MAX_CHARACTERS + 1),
+    'true',
+    '',
+  ]) {
+    expect(await open(text)).toBeNull()
+  }
+  const other = parseDecryptionKeys(JSON.stringify(await makeEncryptionKey()))
+  if (typeof other === 'string') throw new Error(other)
+  expect(await createAnswerKeyOpener(other)(encrypted)).toBeNull()
+})
+
+test('a key is used for ten minutes, then another is made', async () => {
+  const findKey = makeGateway()
+  const first = await findKey()
+  world.now = NOW + 10 * 60_000 - 1
+  expect(await findKey()).toBe(first)
+  world.now = NOW + 10 * 60_000
+  const second = await findKey()
+  expect(second.encrypted).not.toBe(first.encrypted)
+  // A clock that was set back by hours does not stretch it.
+  world.now = NOW - 3_600_000
+  expect((await findKey()).encrypted).not.toBe(second.encrypted)
+  world.now = NOW
+})
+
+test('keys are agreed on once for many calls, and one Slurm token is encrypted once for each key', async () => {
+  const [derive, encrypt] = [vi.spyOn(crypto.subtle, 'deriveBits'), vi.spyOn(crypto.subtle, 'encrypt')]
+  const [findKey, open] = [makeGateway(), createAnswerKeyOpener(decryptionKeys)]
+  const call = async (): Promise<void> => {
+    const key = await findKey()
+    const sealed = await (await open(key.encrypted))?.(SLURM_TOKEN)
+    expect(await key.open(sealed ?? '')).toBe(SLURM_TOKEN)
+  }
+  await call()
+  const [derived, encrypted] = [derive.mock.calls.length, encrypt.mock.calls.length]
+  for (let index = 0; index < 20; index += 1) await call()
+  expect([derived, encrypted]).toEqual([2, 2])
+  expect([derive.mock.calls.length, encrypt.mock.calls.length]).toEqual([derived, encrypted])
+  vi.restoreAllMocks()
+})

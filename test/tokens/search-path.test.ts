@@ -1,0 +1,66 @@
+/** Whose functions the statements of gateway and signer call, whatever `search_path` was set for them. Real Postgres. */
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sql } from 'drizzle-orm'
+import { stopOwnPostgres } from '../support/postgres.ts'
+import { createTokenDatabase, type TokenDatabase } from '../support/token-database.ts'
+import { openDatabase, type OpenDatabase } from '../../src/tokens/database.ts'
+import { createPostgresReplayGuard } from '../../src/tokens/replay-guard.ts'
+import { createSealedTokenStore } from '../../src/tokens/sealed-token-store.ts'
+import { createTokenStore } from '../../src/tokens/token-store.ts'
+import { createMemoryLog } from '../gateway/in-memory-ports.ts'
+
+/** Each with the very types that Postgres's own has: it is the path alone that decides. */
+const SHADOWS = [
+  'now() returns timestamptz',
+  'clock_timestamp() returns timestamptz',
+  'to_timestamp(double precision) returns timestamptz',
+  'encode(bytea, text) returns text',
+  'decode(text, text) returns bytea',
+  'json_to_recordset(json) returns setof record',
+  'pg_try_advisory_xact_lock(bigint) returns boolean',
+  'extract(text, timestamptz) returns numeric',
+]
+
+let store: TokenDatabase
+let database: OpenDatabase
+beforeAll(async () => {
+  store = await createTokenDatabase()
+  await store.sql`create schema evil`
+  for (const shadow of SHADOWS) {
+    await store.sql.unsafe(
+      `create function evil.${shadow} language plpgsql as $$ begin raise 'shadowed'; end $$`,
+    )
+  }
+  database = openDatabase(`${store.url}?search_path=${encodeURIComponent('evil,pg_catalog,public')}`)
+})
+afterAll(async () => {
+  await database.close()
+  await store.sql.end()
+  await stopOwnPostgres()
+})
+
+test('in such a session a bare name is the other one', async () => {
+  const asked = database.db.query((drizzle) => drizzle.execute(sql`select now()`))
+  await expect(asked).rejects.toMatchObject({ cause: { message: 'shadowed' } })
+})
+
+test('the replay guard claims and forgets, and calls nothing of it', async () => {
+  const log = createMemoryLog()
+  const cleanups: Promise<void>[] = []
+  const guard = createPostgresReplayGuard(database.db, {
+    clock: Date.now,
+    log,
+    defer: (work) => void cleanups.push(work),
+  })
+  const digest = 'ab'.repeat(32)
+  const expiresAt = Math.floor(Date.now() / 1000) + 5
+  expect([await guard.claim(digest, expiresAt), await guard.claim(digest, expiresAt)]).toEqual([true, false])
+  await Promise.all(cleanups)
+  expect([cleanups.length, log.lines]).toEqual([1, []])
+})
+
+test('tokens are looked up, and call nothing of it', async () => {
+  await createTokenStore(database.db).check()
+  expect(await createSealedTokenStore(database.db).findSealedByDigest(new Uint8Array(32))).toBeNull()
+})
