@@ -21,7 +21,10 @@ export interface SteadyCaller {
 const LOOPS = 2
 const REST_MILLISECONDS = 20
 
-export function startSteadyCaller(call: () => Promise<RawAnswer>): SteadyCaller {
+export function startSteadyCaller(
+  call: () => Promise<RawAnswer>,
+  restMilliseconds = REST_MILLISECONDS,
+): SteadyCaller {
   const failures: Record<string, number> = {}
   let calls = 0
   let good = 0
@@ -32,7 +35,7 @@ export function startSteadyCaller(call: () => Promise<RawAnswer>): SteadyCaller 
       if (outcome === '') good += 1
       else failures[outcome] = (failures[outcome] ?? 0) + 1
       calls += 1
-      await sleep(REST_MILLISECONDS)
+      await sleep(restMilliseconds)
     }
   }
   const loops = Array.from({ length: LOOPS }, runLoop)

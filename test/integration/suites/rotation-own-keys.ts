@@ -61,7 +61,7 @@ export function describeOwnKeyRotation(requireCluster: () => RealCluster): void 
   }
   const issue = async (environment?: Environment): Promise<string> => (await issueNamed(environment)).token
   const call = (header: RawHeader, port = gateway.front?.port ?? 0): Promise<RawAnswer> => {
-    const request = { method: 'GET', target: '/slurm/latest/jobs', headers: [header] }
+    const request = { method: 'GET', target: '/slurm/latest/diag', headers: [header] }
     return requestRaw({ host: '127.0.0.1', port }, request, { timeoutMilliseconds: 30_000 })
   }
   const describeAnswer = (answer: RawAnswer): string =>
