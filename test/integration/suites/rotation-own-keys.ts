@@ -222,4 +222,14 @@ export function describeOwnKeyRotation(requireCluster: () => RealCluster): void 
     await callers.expectNoFailure()
     expect(await present(await issue(oldIssuer))).toBe('401 token_altered')
   })
+
+  test('doctor with the signer’s environment looks at all of its keys, and at Slurm', async () => {
+    const environment = { ...verifier.environment, SLURMRESTD_URL: requireCluster().slurm.slurmrestdUrl }
+    const { stdout, stderr } = await runCli(['doctor', '--json'], { environment })
+    expect(stderr).toBe('')
+    const found = JSON.parse(stdout) as { dependency: string; state: string }[]
+    const states = new Map(found.map(({ dependency, state }) => [dependency, state]))
+    const names = ['slurmctld', 'slurmdbd', 'munge', 'slurm key', 'verifier key', 'token key', 'signer key']
+    expect(names.map((name) => [name, states.get(name)])).toEqual(names.map((name) => [name, 'ok']))
+  })
 }
