@@ -67,9 +67,13 @@ export function describeSlurmKeyRotation(requireCluster: () => RealCluster): voi
   })
 
   /** A new gateway takes the place of the one that serves, which answers what it has and ends. */
-  async function replaceGateway(environment: Environment): Promise<void> {
+  async function replaceGateway(
+    environment: Environment,
+    betweenStartAndSwitch?: () => Promise<void>,
+  ): Promise<void> {
     const old = gateway
     gateway = await requireCluster().startGateway(environment)
+    await betweenStartAndSwitch?.()
     if (front === null) front = await Front.start(gateway.port)
     else front.pointTo(gateway.port)
     await old?.stop()
@@ -201,10 +205,11 @@ export function describeSlurmKeyRotation(requireCluster: () => RealCluster): voi
     const jobs = await countJobs()
     const [reader, writer] = startCallers()
     const nextBytes = randomBytes(32)
-    installKey(HS256_FILE, nextBytes)
-    await readKeysAnew()
-    await writer.waitForCalls(4)
-    await replaceGateway(useHs256('last.key', nextBytes))
+    await replaceGateway(useHs256('last.key', nextBytes), async () => {
+      installKey(HS256_FILE, nextBytes)
+      await readKeysAnew()
+      await writer.waitForCalls(4)
+    })
     await Promise.all([reader, writer].map((caller) => caller.waitForCalls(10)))
     const [readings, written] = [await reader.stop(), await writer.stop()]
     expect(Object.keys(readings.failures)).toEqual(['502 slurm_token_refused'])
