@@ -135,3 +135,12 @@ export const HOST_MAP_LOOK_MILLISECONDS = 1_000
 
 /** Clocks that differ by more than this are alarmed. Credentials live 5 s. */
 export const CLOCK_SKEW_MAX_SECONDS = 2
+
+/** `doctor` asks for a rotation after so long: well within the one to two years that NIST SP 800-57 part 1 gives such keys. */
+export const KEY_AGE_MAX_DAYS = 180
+
+/** ACME clients renew 30 days before the end: with less left, a renewal did not happen. */
+export const CERTIFICATE_WARN_DAYS = 21
+
+/** Time enough to hand whoever uses a token the next one. */
+export const TOKEN_END_WARN_DAYS = 14

@@ -7,6 +7,7 @@ import { USAGE } from '../functions/cli/usage.ts'
 import { GATEWAY_SERVER_LIMITS, VERIFIER_SERVER_LIMITS } from '../functions/node/server-limits.ts'
 import {
   JOB_LIST_MAX,
+  KEY_AGE_MAX_DAYS,
   RATE_BURST_SECONDS,
   RATED_CALLERS_MAX,
   SPARED_LINES_PER_SECOND,
@@ -333,4 +334,52 @@ test('wrangler.toml starts functions/worker.ts, under no address of its own: no 
   expect(wrangler).toContain('main = "functions/worker.ts"')
   expect(wrangler).toContain('workers_dev = false')
   expect(wrangler).toContain('preview_urls = false')
+})
+
+test('every command of slurmgate in the documents is one of slurmgate --help, and so are its options', () => {
+  const commands = new Set(
+    [...USAGE.matchAll(/^ {2}slurmgate ([a-z-]+(?: (?:[a-z]+)\b)?)/gm)].map(([, words = '']) => words),
+  )
+  const options = new Set([...USAGE.matchAll(/--[a-z-]+/g)].map(([option]) => option))
+  const found: string[] = []
+  for (const document of ['README.md', 'SECURITY.md', 'CHANGELOG.md']) {
+    for (const [, words = '', rest = ''] of read(document).matchAll(
+      /`(?:npx )?slurmgate ((?:token|db|signer-key|slurm-key) [a-z]+|[a-z-]+)([^`]*)`/g,
+    )) {
+      found.push(words)
+      const isThere = [...commands].some((command) => command === words || command.startsWith(`${words} `))
+      expect([document, words, isThere]).toEqual([document, words, true])
+      for (const [option] of rest.matchAll(/--[a-z-]+/g))
+        expect([document, option, options.has(option)]).toEqual([document, option, true])
+    }
+  }
+  expect(found.length).toBeGreaterThan(20)
+})
+
+test('the runbooks name events, rules and variables that there are', () => {
+  const [, runbooks = ''] = read('SECURITY.md').split(/<!-- runbooks:(?:begin|end) -->/)
+  const sources = readSources('src') + readSources('functions')
+  const events = [...runbooks.matchAll(/"([a-z_]+)"/g)].map(([, event = '']) => event)
+  expect(events.length).toBeGreaterThan(10)
+  for (const event of events) expect([event, sources.includes(`'${event}'`)]).toEqual([event, true])
+  const rules: readonly string[] = Object.keys({ ...REFUSALS, ...OUTAGES })
+  const errors = [...runbooks.matchAll(/(?:401|502|503)\s+`([a-z_]+)`/g)].map(([, rule = '']) => rule)
+  expect(errors.length).toBeGreaterThan(3)
+  for (const rule of errors) expect(rules).toContain(rule)
+  const variables = [...runbooks.matchAll(/`([A-Z][A-Z0-9]+_[A-Z0-9_]+)\b/g)].map(([, name = '']) => name)
+  for (const name of variables)
+    if (name !== 'SLURM_JWT_')
+      expect([name, section('configuration').includes(`\`${name}\``)]).toEqual([name, true])
+})
+
+test('the table of rotations looks at lines that doctor has, and its ages are those of the code', () => {
+  const sources = readSources('functions/cli')
+  const lines = readTable('rotation').flatMap(([, , look = '']) => readNames(look))
+  for (const line of lines) {
+    const isThere = line.startsWith('db ')
+      ? USAGE.includes(`slurmgate ${line}`)
+      : sources.includes(`'${line}'`)
+    expect([line, isThere]).toEqual([line, true])
+  }
+  expect(readme).toContain(`Keys of more than ${KEY_AGE_MAX_DAYS} days`)
 })

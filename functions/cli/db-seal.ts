@@ -2,7 +2,7 @@
 
 import type { Database } from '../../src/tokens/database.ts'
 import {
-  findSealFindings,
+  checkSeals,
   sealOneRow,
   sealRows,
   type KeyedPorts,
@@ -53,20 +53,23 @@ interface Task {
 }
 
 async function checkAll(db: Database, { ports, json, context }: Task): Promise<ExitCode> {
-  const findings = await findSealFindings(db, ports.seals)
-  if (json) context.print(JSON.stringify({ findings: describe(findings, context) }) + '\n')
-  else if (findings.length === 0) context.print('every row is sealed and as it was sealed\n')
+  const { findings, rowsByKey } = await checkSeals(db, ports.seals)
+  const described = describe(findings, context)
+  if (json) context.print(JSON.stringify({ findings: described, rows_by_key: rowsByKey }) + '\n')
   else {
-    const rows = describe(findings, context).map(({ id, name, user, state, seal }) => [
-      id,
-      name,
-      user,
-      state,
-      seal,
-    ])
-    context.print(formatTable([HEADINGS, ...rows]))
+    const rows = described.map(({ id, name, user, state, seal }) => [id, name, user, state, seal])
+    const intact = 'every row is sealed and as it was sealed\n'
+    context.print(rows.length === 0 ? intact : formatTable([HEADINGS, ...rows]))
+    if (rowsByKey.length > 1) context.print(formatTable(rowsByKey.map(describeKey)))
   }
   return findings.length === 0 ? 0 : 1
+}
+
+/** By its place in `TOKEN_KEY_FILE`: of a key itself nothing is shown. */
+function describeKey(rows: number, index: number): readonly string[] {
+  const place = `key ${index + 1} of TOKEN_KEY_FILE`
+  if (index === 0) return [place, count(rows), 'seals']
+  return [place, count(rows), rows === 0 ? 'no row needs it' : 'next: slurmgate db seal']
 }
 
 /** Fails where rows were left alone: they are of no use to whoever believes sealed rows only. */

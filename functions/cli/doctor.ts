@@ -1,13 +1,11 @@
-/** `slurmgate doctor`: one line for each dependency, after a real round trip with the gateway's own settings. */
+/** `slurmgate doctor`: one line for each dependency, after a real round trip with the gateway's own settings, and for each key. */
 
 import { sql } from 'drizzle-orm'
 import { createClockAlarm } from '../../src/clock-alarm.ts'
 import { CLOCK_SKEW_MAX_SECONDS } from '../../src/limits.ts'
-import { createVerifierChannel } from '../../src/munge/verifier-channel.ts'
+import { createVerifierChannel, type VerifierChannel } from '../../src/munge/verifier-channel.ts'
 import type { Log, MungeVerifier } from '../../src/ports.ts'
-import { Outage } from '../../src/refusal.ts'
 import { type GatewaySettings, parseGatewaySettings } from '../../src/settings.ts'
-import { describeDatabaseError } from '../../src/tokens/database-error.ts'
 import { type Database, openDatabase } from '../../src/tokens/database.ts'
 import { createTokenStore } from '../../src/tokens/token-store.ts'
 import { readHostMapFile } from '../node/host-map-file.ts'
@@ -16,23 +14,12 @@ import { createLocalVerifier } from '../node/local-verifier.ts'
 import { createUndiciUpstream } from '../node/undici-upstream.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
 import { findExcessRights } from './excess-rights.ts'
+import { type Check, find, type Finding, type Said } from './finding.ts'
+import { checkKeys } from './key-ages.ts'
+import { trySigner, trySlurmKey } from './slurm-key-trial.ts'
 import { formatTable } from './table.ts'
 
 const UPSTREAM_TIMEOUT_MILLISECONDS = 5_000
-
-interface Finding {
-  readonly dependency: string
-  /** `warn` is no failure. */
-  readonly state: 'ok' | 'warn' | 'FAILED' | 'off'
-  readonly detail: string
-}
-
-/** @returns what to say about a dependency that answered; throws where it did not. */
-type Check = () => Promise<string | Warning>
-
-interface Warning {
-  readonly warning: string
-}
 
 export const diagnose: Command = async (args, context) => {
   const { values } = parseOptions(args, { json: { type: 'boolean' } })
@@ -45,41 +32,37 @@ export const diagnose: Command = async (args, context) => {
   return findings.some(({ state }) => state === 'FAILED') ? 1 : 0
 }
 
+const MUNGE_OFF: Finding = { dependency: 'munge', state: 'off', detail: 'MUNGE_MODE' }
+
 async function checkAll(settings: GatewaySettings, context: CommandContext): Promise<readonly Finding[]> {
+  const { signing } = settings
   const { db, close } = openDatabase(settings.databaseUrl, { max: 2 })
   const skews: string[] = []
-  const verifier = buildVerifier(settings, context, buildSkewLog(skews))
+  const channel = buildChannel(settings, context, buildSkewLog(skews))
+  const verifier = buildVerifier(settings, context, { channel, log: buildSkewLog(skews) })
   try {
-    return await Promise.all([
+    const findings = await Promise.all([
       find('token store', async () => {
         await createTokenStore(db).check()
         return 'answers; the schema fits'
       }),
       find('database role', () => judgeRole(db)),
       find('clock', () => compareClocks(db, context)),
-      find('slurmrestd', () => askSlurmrestd(settings)),
-      verifier === null
-        ? { dependency: 'munge', state: 'off', detail: 'MUNGE_MODE' }
-        : find('munge', ask(verifier, skews)),
+      checkSlurm(settings, context),
+      verifier === null ? MUNGE_OFF : find('munge', ask(verifier, skews)),
       ...findHostMapFile(settings).map((path) => find('host map', () => readHostMap(path))),
+      signing.signer === 'verifier' && channel !== null
+        ? trySigner(channel, signing.encryptionKey, context)
+        : [],
+      checkKeys(context, db),
     ])
+    return findings.flat()
   } finally {
     await close()
   }
 }
 
-async function find(dependency: string, check: Check): Promise<Finding> {
-  try {
-    const said = await check()
-    if (typeof said === 'string') return { dependency, state: 'ok', detail: said }
-    return { dependency, state: 'warn', detail: said.warning }
-  } catch (error) {
-    const isOurs = error instanceof Outage || error instanceof CommandFailure
-    return { dependency, state: 'FAILED', detail: isOurs ? error.message : describeDatabaseError(error) }
-  }
-}
-
-async function judgeRole(db: Database): Promise<string | Warning> {
+async function judgeRole(db: Database): Promise<Said> {
   const excess = await db.query((drizzle) => findExcessRights(drizzle))
   if (excess.length === 0) return 'can do no more than a gateway needs'
   return { warning: `${excess.join('; ')}: more than a gateway needs; see: slurmgate db grants` }
@@ -97,6 +80,18 @@ async function compareClocks(db: Database, context: CommandContext): Promise<str
   const text = `Postgres's clock differs from this host's by ${skew} s`
   if (!(Math.abs(skew) <= CLOCK_SKEW_MAX_SECONDS)) throw new CommandFailure(text)
   return text
+}
+
+/** Who does not reach slurmrestd learns nothing of what is behind it. */
+async function checkSlurm(settings: GatewaySettings, context: CommandContext): Promise<readonly Finding[]> {
+  const slurmrestd = await find('slurmrestd', () => askSlurmrestd(settings))
+  if (settings.signing.signer === 'verifier') return [slurmrestd]
+  if (slurmrestd.state !== 'FAILED') return [slurmrestd, ...(await trySlurmKey(context))]
+  const detail = 'not asked: slurmrestd does not answer'
+  return [
+    slurmrestd,
+    ...['slurmctld', 'slurmdbd'].map((dependency) => ({ dependency, state: 'off', detail }) as const),
+  ]
 }
 
 /** Without a Slurm token slurmrestd refuses; that it does is an answer. */
@@ -146,13 +141,21 @@ function buildSkewLog(skews: string[]): Log {
   }
 }
 
-function buildVerifier(
-  { munge, verifier }: GatewaySettings,
+function buildChannel(
+  { verifier }: GatewaySettings,
   { clock, randomBytes }: CommandContext,
   log: Log,
-): Pick<MungeVerifier, 'check'> | null {
-  if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, hostMap: null, clock, log })
+): VerifierChannel | null {
   if (verifier === null) return null
   const watchClock = createClockAlarm({ clock, log })
   return createVerifierChannel({ ...verifier, fetch, clock, randomBytes, watchClock })
+}
+
+function buildVerifier(
+  { munge }: GatewaySettings,
+  { clock }: CommandContext,
+  { channel, log }: { channel: VerifierChannel | null; log: Log },
+): Pick<MungeVerifier, 'check'> | null {
+  if (munge.mode === 'local') return createLocalVerifier({ policy: munge.policy, hostMap: null, clock, log })
+  return channel
 }

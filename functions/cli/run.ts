@@ -12,6 +12,7 @@ import { grantRights } from './db-grants.ts'
 import { sealDatabase } from './db-seal.ts'
 import { migrateDatabase } from './db.ts'
 import { makeSignerKey, printSignerKey } from './signer-key.ts'
+import { makeSlurmKey, printSlurmKey } from './slurm-key.ts'
 import { list, revoke, show } from './token.ts'
 import { issue } from './token-issue.ts'
 import { rotate } from './token-rotate.ts'
@@ -27,6 +28,8 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['db grants', grantRights],
   ['signer-key new', makeSignerKey],
   ['signer-key public', printSignerKey],
+  ['slurm-key new', makeSlurmKey],
+  ['slurm-key public', printSlurmKey],
   ['db seal', sealDatabase],
 ])
 

@@ -3,25 +3,18 @@
  * into a file and is never printed; the public half is for the gateway.
  */
 
-import { writeFileSync } from 'node:fs'
 import type { JWK } from 'jose'
 import { makeEncryptionKey, parseDecryptionKeys, takePublicHalf } from '../../src/signer/encryption-key.ts'
 import { readKeyFile } from '../node/key-file.ts'
 import { type Command, CommandFailure, parseOptions } from './command.ts'
-
-const OWNER_ONLY = 0o600
+import { writePrivateFile } from './private-file.ts'
 
 /** `signer-key new FILE`: an existing file is left alone. */
 export const makeSignerKey: Command = async (args, context) => {
   const { positionals } = parseOptions(args, {}, 1)
   const [file = ''] = positionals
   const key = await makeEncryptionKey()
-  try {
-    writeFileSync(file, `${JSON.stringify(key)}\n`, { mode: OWNER_ONLY, flag: 'wx' })
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
-    throw new CommandFailure(`${file} cannot be made (${code})`)
-  }
+  writePrivateFile(file, key)
   context.note(
     `${file} has the private key, for SIGNER_PRIVATE_KEY_FILE; this is SIGNER_PUBLIC_KEY of the gateway:`,
   )

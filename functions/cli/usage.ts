@@ -19,13 +19,16 @@ usage:
                                        the Authorization line of one request, for curl -H @-; good for that request only
   slurmgate signer-key new FILE        a private key for the signer into FILE; prints the gateway's public half
   slurmgate signer-key public FILE     prints that half again
+  slurmgate slurm-key new FILE         an RS256 key for Slurm tokens into FILE; prints its jwks file for Slurm
+  slurmgate slurm-key public FILE [--beside JWKS]
+                                       prints that again; --beside: with the keys of that file too, for an overlap
   slurmgate db migrate [--json]        create or update the token store's schema
   slurmgate db grants [--prefix NAME] [--apply] [--json]
                                        SQL for the roles of gateway, issuer and migrator; --apply runs it
   slurmgate db seal [--id ID [--reseal]] [--json]
                                        seal the rows that have no seal, as they stand there; --reseal: also that wrong one
-  slurmgate db seal --check [--json]   list the rows whose seal is wrong or missing
-  slurmgate doctor [--json]            ask every dependency, one line each
+  slurmgate db seal --check [--json]   list the rows whose seal is wrong or missing, and how many each key sealed
+  slurmgate doctor [--json]            ask every dependency, one line each, and look at the age of every key
   slurmgate --help | --version
 
 Configuration is read from the environment; the token commands need DATABASE_URL, munge-header at most MUNGE_SOCKET.

@@ -10,6 +10,7 @@ import type { Hono } from 'hono'
 import type { Listener, TlsFiles } from '../../src/listener-settings.ts'
 import { readKeyFile } from './key-file.ts'
 import { rewriteTarget } from './sent-target.ts'
+import { createServerEnd } from './server-end.ts'
 import { GATEWAY_SERVER_LIMITS, type ServerLimits } from './server-limits.ts'
 import type { TakeRequest } from './short-post.ts'
 import { writeAnswer } from './write-answer.ts'
@@ -21,7 +22,7 @@ export interface Tls {
 
 export interface HttpServer {
   listen(): Promise<void>
-  /** Lets running requests finish for this long, then cuts them. */
+  /** Goes on to serve for a moment; lets running requests finish for this long, then cuts them. */
   stop(graceMilliseconds: number): Promise<void>
 }
 
@@ -38,7 +39,6 @@ export interface HttpServerOptions {
 const HEAD_MAX_BYTES = 16 * 1024
 /** How often Node looks for clients that are too slow; by default every 30 s. */
 const LOOK_MILLISECONDS = 1_000
-const SWEEP_MILLISECONDS = 50
 
 /** @returns null with problems where a file cannot be used. */
 export function readTls(files: TlsFiles | null, problems: string[]): Tls | null {
@@ -83,6 +83,7 @@ export function createHttpServer(
     { overrideGlobalObjects: false, errorHandler: answerFailure },
   )
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    end.onRequest(outgoing)
     rewriteTarget(incoming)
     if (takeFirst(incoming, outgoing)) return
     void answer(incoming, outgoing)
@@ -94,13 +95,14 @@ export function createHttpServer(
           { ...bounds, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: limits.headTimeoutMilliseconds },
           onRequest,
         )
+  const end = createServerEnd(server)
   server.maxConnections = limits.connectionsMax
   server.on('drop', onDrop)
   // By default Node drops the fields after the 1000th without a word, credentials among them; the size is bounded.
   server.maxHeadersCount = 0
   return {
     listen: () => listen(server, address),
-    stop: (graceMilliseconds) => stop(server, graceMilliseconds),
+    stop: (graceMilliseconds) => end.stop(graceMilliseconds),
   }
 }
 
@@ -141,17 +143,4 @@ async function removeStaleSocket(path: string): Promise<void> {
     socket.on('error', (cause: NodeJS.ErrnoException) => resolve(cause.code !== 'ECONNREFUSED'))
   })
   if (!isAnswering) unlinkSync(path)
-}
-
-function stop(server: Server | TlsServer, graceMilliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), graceMilliseconds)
-    // A connection whose last request ends now would be kept alive for seconds.
-    const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MILLISECONDS)
-    server.close(() => {
-      clearTimeout(timer)
-      clearInterval(sweep)
-      resolve()
-    })
-  })
 }

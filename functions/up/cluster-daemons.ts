@@ -71,15 +71,19 @@ export async function startClusterDaemons(options: ClusterDaemonsOptions): Promi
   }
 }
 
-/** Signalled by name, inside: the box has no daemons but ours. */
+/**
+ * Signalled by name, inside: the box has no daemons but ours. At `scontrol reconfigure` slurmctld starts itself anew, by the
+ * name that Debian's link leads to (24.11, measured).
+ */
 async function stopInside(
   enclosure: Enclosure,
   daemon: EnclosedDaemon,
   name: ClusterDaemonName,
 ): Promise<void> {
-  await runCommand(enclosure.command(['pkill', '-TERM', '-x', name], 'root'))
+  const names = `${name}(-wlm)?`
+  await runCommand(enclosure.command(['pkill', '-TERM', '-x', names], 'root'))
   const timer = setTimeout(
-    () => void runCommand(enclosure.command(['pkill', '-KILL', '-x', name], 'root')),
+    () => void runCommand(enclosure.command(['pkill', '-KILL', '-x', names], 'root')),
     10_000,
   )
   await daemon.ended

@@ -60,29 +60,48 @@ export async function sealRow(row: SealableRow, keys: RowKeys): Promise<Uint8Arr
   return new Uint8Array(await crypto.subtle.sign('HMAC', await importKey(key), bytes))
 }
 
+/** A believed seal, and which of the keys made it. */
+export interface IntactSeal {
+  readonly keyIndex: number
+}
+
 /**
  * Compares in constant time, which WebCrypto's `verify` does.
  * @param row untrusted, the types of its fields included: it is what a database said.
- * @returns null: intact.
  */
-export async function findSealProblem(
+export async function judgeSeal(
   row: SealableRow & { readonly seal: Uint8Array | null; readonly sealedAt: number | null },
   options: SealRules,
-): Promise<SealProblem | null> {
+): Promise<SealProblem | IntactSeal> {
   if (row.seal === null) return 'unsealed'
   const bytes = encodeRow(row)
-  if (bytes === null || !(await isSealedBy(options.keys, row.seal, bytes))) return 'altered'
+  const keyIndex = bytes === null ? null : await findSealingKey(options.keys, row.seal, bytes)
+  if (keyIndex === null) return 'altered'
   const { notBefore } = options
-  return notBefore !== null && (row.sealedAt ?? Number.NEGATIVE_INFINITY) < notBefore ? 'too_old' : null
+  const isTooOld = notBefore !== null && (row.sealedAt ?? Number.NEGATIVE_INFINITY) < notBefore
+  return isTooOld ? 'too_old' : { keyIndex }
 }
 
-async function isSealedBy(keys: RowKeys, seal: Uint8Array, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
-  if (seal.length !== SEAL_BYTES) return false
+/** Likewise. @returns null: intact. */
+export async function findSealProblem(
+  row: Parameters<typeof judgeSeal>[0],
+  options: SealRules,
+): Promise<SealProblem | null> {
+  const judgement = await judgeSeal(row, options)
+  return typeof judgement === 'string' ? judgement : null
+}
+
+async function findSealingKey(
+  keys: RowKeys,
+  seal: Uint8Array,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<number | null> {
+  if (seal.length !== SEAL_BYTES) return null
   const copy = new Uint8Array(seal)
-  for (const key of keys) {
-    if (await crypto.subtle.verify('HMAC', await importKey(key), copy, bytes)) return true
+  for (const [index, key] of keys.entries()) {
+    if (await crypto.subtle.verify('HMAC', await importKey(key), copy, bytes)) return index
   }
-  return false
+  return null
 }
 
 /** As long as a process holds a key, it is imported once. */

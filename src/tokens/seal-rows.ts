@@ -5,16 +5,23 @@
 
 import { asc, eq, gt } from 'drizzle-orm'
 import type { Database } from './database.ts'
-import { findSealProblem, isSealable, sealRow, type SealProblem, type SealRules } from './row-seal.ts'
+import { isSealable, judgeSeal, sealRow, type SealProblem, type SealRules } from './row-seal.ts'
 import { apiTokens } from './schema.ts'
 import { lockRow, withSeal, type SealPorts, type TokenRow, type Transaction } from './seal-keeping.ts'
-import { readSealedRow } from './stored-row.ts'
+import { readSealedRow, SEALED_COLUMNS } from './stored-row.ts'
 import type { RegisteredToken } from './token-register.ts'
 
 /** A row of the table, and what is wrong with its seal. */
 export interface SealFinding {
-  readonly token: RegisteredToken
+  readonly token: Pick<RegisteredToken, 'id' | 'name' | 'slurmUser' | 'expiresAt' | 'revokedAt'>
   readonly problem: SealProblem | 'unsealable'
+}
+
+export interface SealCheck {
+  /** What is wrong, in the order of the ids. */
+  readonly findings: readonly SealFinding[]
+  /** How many intact rows each key sealed, in the order of the keys. One with none is needed no more, or not yet. */
+  readonly rowsByKey: readonly number[]
 }
 
 export interface SealReport {
@@ -42,19 +49,21 @@ const PORTION_ROWS = 100
 /** Before every id, which all begin with `tok_`. */
 const START = ''
 
-/** @returns what is wrong, in the order of the ids. Changes nothing, and locks nothing. */
-export async function findSealFindings(db: Database, seals: SealRules): Promise<readonly SealFinding[]> {
+/** Looks at every row, with a gateway's rights too. Changes nothing, and locks nothing. */
+export async function checkSeals(db: Database, seals: SealRules): Promise<SealCheck> {
   const findings: SealFinding[] = []
+  const rowsByKey = seals.keys.map(() => 0)
   for (let after: string | undefined = START; after !== undefined;) {
     const from: string = after
-    const rows: readonly TokenRow[] = await db.query((drizzle) => selectAfter(drizzle, from))
+    const rows: readonly CheckedRow[] = await db.query((drizzle) => selectCheckedAfter(drizzle, from))
     for (const token of rows) {
-      const problem = await findSealProblem(readSealedRow(token), seals)
-      if (problem !== null) findings.push({ token, problem })
+      const judgement = await judgeSeal(readSealedRow(token), seals)
+      if (typeof judgement === 'string') findings.push({ token, problem: judgement })
+      else rowsByKey[judgement.keyIndex] = (rowsByKey[judgement.keyIndex] ?? 0) + 1
     }
     after = rows.at(-1)?.id
   }
-  return findings
+  return { findings, rowsByKey }
 }
 
 /** Seals every row that has no seal. Again, it changes nothing. Each portion counts, also where a later one fails. */
@@ -106,6 +115,17 @@ async function sealPortion(db: Database, after: string, ports: KeyedPorts): Prom
   )
 }
 
+type CheckedRow = Awaited<ReturnType<typeof selectCheckedAfter>>[number]
+
+function selectCheckedAfter(drizzle: Pick<Transaction, 'select'>, after: string) {
+  return drizzle
+    .select({ ...SEALED_COLUMNS, name: apiTokens.name })
+    .from(apiTokens)
+    .where(gt(apiTokens.id, after))
+    .orderBy(asc(apiTokens.id))
+    .limit(PORTION_ROWS)
+}
+
 function selectAfter(drizzle: Pick<Transaction, 'select'>, after: string) {
   return drizzle
     .select()
@@ -122,16 +142,14 @@ async function sealLockedRow(
   ports: KeyedPorts,
 ): Promise<SealOutcome> {
   const { seals } = ports
-  const problem = await findSealProblem(readSealedRow(row), seals)
-  if (problem === null) {
-    if ((await findSealProblem(readSealedRow(row), { ...seals, keys: seals.keys.slice(0, 1) })) === null) {
-      return 'intact'
-    }
+  const judgement = await judgeSeal(readSealedRow(row), seals)
+  if (typeof judgement !== 'string') {
+    if (judgement.keyIndex === 0) return 'intact'
     // Who retires a key says nothing about the row: it keeps its date.
     await writeSeal(transaction, { ...row, seal: await sealRow(readSealedRow(row), seals.keys) })
     return 'renewed'
   }
-  if (problem !== 'unsealed' && !isVouchedFor) return problem
+  if (judgement !== 'unsealed' && !isVouchedFor) return judgement
   if (!isSealable(readSealedRow(row))) return 'unsealable'
   await writeSeal(transaction, await withSeal(row, ports))
   return 'sealed'

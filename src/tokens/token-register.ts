@@ -58,7 +58,10 @@ export async function findToken(db: Database, id: string): Promise<RegisteredTok
   return row ?? null
 }
 
-export function readTokenState(token: RegisteredToken, clock: Clock): TokenState {
+export function readTokenState(
+  token: Pick<RegisteredToken, 'revokedAt' | 'expiresAt'>,
+  clock: Clock,
+): TokenState {
   if (token.revokedAt !== null) return 'revoked'
   return token.expiresAt !== null && token.expiresAt.getTime() <= clock() ? 'expired' : 'active'
 }

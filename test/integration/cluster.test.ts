@@ -9,6 +9,8 @@ import { describeIssueLookUp } from './suites/issue-look-up.ts'
 import { describeMunge } from './suites/munge.ts'
 import { describeOpenApi } from './suites/openapi.ts'
 import { describePublishedExamples } from './suites/published-examples.ts'
+import { describeOwnKeyRotation } from './suites/rotation-own-keys.ts'
+import { describeSlurmKeyRotation } from './suites/rotation-slurm-keys.ts'
 import { describeSigner } from './suites/signer.ts'
 import { describeSlurmTokens } from './suites/slurm-tokens.ts'
 import { describeYaml } from './suites/yaml.ts'
@@ -34,6 +36,8 @@ describe('the published examples', () => describePublishedExamples(requireCluste
 describe('MUNGE credentials', () => describeMunge(requireCluster))
 describe('YAML of MUNGE callers', () => describeYaml(requireCluster))
 describe('a gateway without a key', () => describeSigner(requireCluster))
+describe('rotation of Slurm’s keys', () => describeSlurmKeyRotation(requireCluster))
+describe('rotation of the gate’s own keys', () => describeOwnKeyRotation(requireCluster))
 describe('account confinement', () => describeConfinement(requireCluster))
 describe('the OpenAPI document', () => describeOpenApi(requireCluster))
 describe('what the fake slurmrestd claims', () => describeSlurmrestdContract(requireCluster))

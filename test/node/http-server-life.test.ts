@@ -20,7 +20,7 @@ import { Hono } from 'hono'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createHttpServer, readTls, type HttpServer, type Tls } from '../../functions/node/http-server.ts'
 import { sleep, waitUntil } from '../support/program.ts'
-import { RawConnection, requestRaw } from '../support/raw-http.ts'
+import { findHeader, RawConnection, requestRaw } from '../support/raw-http.ts'
 
 const GET = { method: 'GET', target: '/' }
 /** Far more than any of these tests should wait, far less than the runner does. */
@@ -124,7 +124,7 @@ test('a TCP port is listened on, and one in use is refused', async () => {
   expect((await requestRaw(address, GET)).body.toString()).toBe('here')
 })
 
-test('a stop ends idle connections at once, and a running request first gets its answer', async () => {
+test('a stop ends idle connections, and a running request first gets its answer', async () => {
   const server = await start()
   const idle = await Promise.all([1, 2, 3].map(() => RawConnection.open({ path })))
   for (const connection of idle) {
@@ -144,6 +144,29 @@ test('a stop ends idle connections at once, and a running request first gets its
   expect((await running.readAnswer()).body.toString()).toBe('done')
   await stopping
   expect(performance.now() - startedAt).toBeLessThan(GRACE_MILLISECONDS - 5_000)
+})
+
+test('who goes on to use a connection while the server stops gets an answer that ends it, and loses nothing', async () => {
+  const server = await start()
+  const [used, late] = [await RawConnection.open({ path }), await RawConnection.open({ path })]
+  for (const connection of [used, late]) {
+    await connection.send(GET)
+    expect(findHeader(await connection.readAnswer(), 'connection')).toBe('keep-alive')
+  }
+  const stopping = server.stop(GRACE_MILLISECONDS)
+  await used.send(GET)
+  const answer = await used.readAnswer()
+  expect([answer.status, answer.body.toString(), findHeader(answer, 'connection')]).toEqual([
+    200,
+    'here',
+    'close',
+  ])
+  // A proxy that has not learnt of it yet.
+  const fresh = await requestRaw({ path }, GET)
+  expect([fresh.status, findHeader(fresh, 'connection')]).toEqual([200, 'close'])
+  await stopping
+  await waitUntil('the unused one is closed too', () => late.isClosed)
+  await expect(RawConnection.open({ path })).rejects.toThrow()
 })
 
 test('a request that runs longer than its grace is cut, and the stop ends', async () => {

@@ -102,7 +102,7 @@ it('has a line for each dependency in doctor, and fails when one of them does', 
   const { exitCode, stdout } = await run(['doctor'], { environment })
   expect(exitCode).toBe(1)
   expect(stdout).toMatch(
-    /^ok +token store .*\nwarn +database role .*\nok +clock .*\nFAILED +slurmrestd .*\noff +munge .*\n$/,
+    /^ok +token store .*\nwarn +database role .*\nok +clock .*\nFAILED +slurmrestd .*\noff +slurmctld .*\noff +slurmdbd .*\noff +munge .*\nok +slurm key .*\nok +tokens .*\n$/,
   )
 })
 

@@ -208,6 +208,58 @@ describe('keys that follow each other', () => {
     expect((await runWithKey(['token', 'rotate', id], next)).exitCode).toBe(0)
   })
 
+  it('are told apart by their place, so that one sees when the old one can go', async () => {
+    await issue()
+    await issue()
+    const both = writeKeys('both', NEXT_KEY, KEY)
+    const check = async (...parameters: readonly string[]) =>
+      await runWithKey(['db', 'seal', '--check', ...parameters], both)
+    const shown = await check()
+    expect([shown.exitCode, shown.stdout.split('\n')]).toEqual([
+      0,
+      [
+        'every row is sealed and as it was sealed',
+        'key 1 of TOKEN_KEY_FILE  0 rows  seals',
+        'key 2 of TOKEN_KEY_FILE  2 rows  next: slurmgate db seal',
+        '',
+      ],
+    ])
+    expect(JSON.parse((await check('--json')).stdout)).toEqual({ findings: [], rows_by_key: [0, 2] })
+    await issue(() => runWithKey([...NEW, '--json'], both))
+    expect(JSON.parse((await check('--json')).stdout)).toMatchObject({ rows_by_key: [1, 2] })
+    await runWithKey(['db', 'seal'], both)
+    expect((await check()).stdout).toContain('key 2 of TOKEN_KEY_FILE  0 rows  no row needs it\n')
+    for (const output of [shown.stdout, (await check()).stdout])
+      for (const key of [KEY, NEXT_KEY])
+        expect(output).not.toContain(Buffer.from(key).toString('base64').slice(0, 8))
+  })
+
+  it('a token of the old key is revoked and rotated in between, and what is written is of the new one', async () => {
+    const [revoked, rotated] = [await issue(), await issue()]
+    const both = writeKeys('both', NEXT_KEY, KEY)
+    expect(await runWithKey(['token', 'revoke', revoked.id], both)).toMatchObject({ exitCode: 0, stderr: '' })
+    expect([await judge(revoked.token, [NEXT_KEY]), await isRevoked(revoked.id)]).toEqual(['intact', true])
+    expect((await runWithKey(['token', 'rotate', rotated.id], both)).exitCode).toBe(0)
+    expect(await judge(rotated.token, [NEXT_KEY])).toBe('intact')
+  })
+
+  it('a token of the new key is revoked with the old one alone too, with a warning', async () => {
+    const { id, token } = await issue(() => runWithKey([...NEW, '--json'], writeKeys('next', NEXT_KEY)))
+    const { exitCode, stderr } = await runWithKey(['token', 'revoke', id])
+    expect([exitCode, await isRevoked(id), await judge(token, [NEXT_KEY])]).toEqual([0, true, 'altered'])
+    expect(stderr).toMatch(/its key is not in TOKEN_KEY_FILE/)
+  })
+
+  it('a row that is wrong under both is not renewed unless it is named', async () => {
+    const { id, token } = await issue()
+    await widen(id)
+    const both = writeKeys('both', NEXT_KEY, KEY)
+    expect((await runWithKey(['db', 'seal'], both)).exitCode).toBe(1)
+    expect(await judge(token, [NEXT_KEY, KEY])).toBe('altered')
+    expect((await runWithKey(['db', 'seal', '--id', id, '--reseal'], both)).exitCode).toBe(0)
+    expect(await judge(token, [NEXT_KEY])).toBe('intact')
+  })
+
   it('a row of a key that nobody believes any more is not renewed', async () => {
     const { id } = await issue()
     const next = writeKeys('next', NEXT_KEY)

@@ -219,7 +219,11 @@ describe('doctor', () => {
       ['warn', 'database role'],
       ['ok', 'clock'],
       ['FAILED', 'slurmrestd'],
+      ['off', 'slurmctld'],
+      ['off', 'slurmdbd'],
       ['off', 'munge'],
+      ['ok', 'slurm key'],
+      ['ok', 'tokens'],
       [''],
     ])
     expect(exitCode).toBe(1)

@@ -8,7 +8,7 @@ import { openDatabase, type OpenDatabase } from '../../src/tokens/database.ts'
 import { revokeToken } from '../../src/tokens/revoke-token.ts'
 import { findSealProblem } from '../../src/tokens/row-seal.ts'
 import { createSealedTokenStore } from '../../src/tokens/sealed-token-store.ts'
-import { findSealFindings, sealRows } from '../../src/tokens/seal-rows.ts'
+import { checkSeals, sealRows } from '../../src/tokens/seal-rows.ts'
 import { runCli } from '../support/cli.ts'
 import { stopOwnPostgres } from '../support/postgres.ts'
 import { buildTokenRow, createTokenDatabase, type TokenDatabase } from '../support/token-database.ts'
@@ -63,7 +63,7 @@ describe('db seal', () => {
     await insertMany(250)
     expect(await run([])).toEqual({ exitCode: 0, stdout: 'sealed 250 rows\n', stderr: '' })
     const rows = await dump()
-    expect(await findSealFindings(database.db, seals)).toEqual([])
+    expect(await checkSeals(database.db, seals)).toEqual({ findings: [], rowsByKey: [250] })
     expect(await run([])).toEqual({ exitCode: 0, stdout: 'sealed 0 rows\n', stderr: '' })
     expect(JSON.parse((await run(['--json'])).stdout)).toEqual({ sealed: 0, renewed: 0, left_alone: [] })
     expect(await dump()).toEqual(rows)
@@ -221,7 +221,7 @@ describe('sealing while tokens are revoked', () => {
     expect(revocations.filter(({ outcome }) => outcome !== 'revoked')).toEqual([])
     expect(await store.sql`select 1 from api_tokens where revoked_at is null`).toHaveLength(0)
     const broken = ids.filter((_id, index) => revocations[index]?.sealProblem === 'key_missing')
-    const findings = await findSealFindings(database.db, seals)
+    const { findings } = await checkSeals(database.db, seals)
     expect(findings.map(({ token, problem }) => [token.id, problem])).toEqual(broken.map((id) => [id, 'altered']))
     if (its !== null) expect(findings).toEqual([])
   })
