@@ -58,7 +58,7 @@ function startGateway(bindings: Record<string, unknown>): Gateway | { readonly p
   const channel = buildChannel(settings, log)
   return buildGateway(settings, {
     upstream: createFetchUpstream(settings.slurmrestd, waitUntil),
-    tokens: createTokenStore(db),
+    tokens: createTokenStore(db, { isCacheSuspected: true }),
     replays: createPostgresReplayGuard(db, { clock: now, log, defer }),
     munge: buildVerifier(settings, channel, log),
     channel,

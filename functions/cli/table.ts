@@ -4,18 +4,25 @@ const GAP = '  '
 
 /** Columns as wide as their widest cell; the last one is not padded. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
-  const clean = rows.map((row) => row.map((cell) => cleanCell(cell)))
+  return createTable()(rows)
+}
+
+/** A table that comes in portions. @returns the text of the next rows: columns never get narrower. */
+export function createTable(): (rows: readonly (readonly string[])[]) => string {
   const widths: number[] = []
-  for (const row of clean) {
-    row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)))
+  return (rows) => {
+    const clean = rows.map((row) => row.map((cell) => cleanCell(cell)))
+    for (const row of clean) {
+      row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)))
+    }
+    const lines = clean.map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join(GAP)
+        .trimEnd(),
+    )
+    return lines.map((line) => `${line}\n`).join('')
   }
-  const lines = clean.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join(GAP)
-      .trimEnd(),
-  )
-  return lines.join('\n') + '\n'
 }
 
 /** Control and formatting characters (terminal escapes, right-to-left overrides) become `?`. */

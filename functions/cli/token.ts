@@ -1,13 +1,8 @@
-/** `slurmgate token list | show | revoke`: what was issued. Knows no token and prints no digest. */
+/** `slurmgate token show | revoke`: one of those that were issued. Knows no token and prints no digest. */
 
 import type { Clock } from '../../src/ports.ts'
 import { isTokenId } from '../../src/tokens/token-id.ts'
-import {
-  findToken,
-  listTokens,
-  readTokenState,
-  type RegisteredToken,
-} from '../../src/tokens/token-register.ts'
+import { findToken, readTokenState, type RegisteredToken } from '../../src/tokens/token-register.ts'
 import { revokeToken } from '../../src/tokens/revoke-token.ts'
 import { type Command, CommandFailure, parseOptions, UsageError } from './command.ts'
 import {
@@ -21,34 +16,12 @@ import { formatDate, formatTable, formatUid } from './table.ts'
 
 const OPTIONS = { json: { type: 'boolean' } } as const
 
-const HEADINGS = ['ID', 'NAME', 'USER', 'ACCOUNT', 'SCOPES', 'STATE', 'EXPIRES'] as const
-
-export const list: Command = async (args, context) => {
-  const { values } = parseOptions(args, OPTIONS)
-  const tokens = await withTokenDatabase(requireDatabaseUrl(context.env), listTokens)
-  if (values.json === true) {
-    context.print(JSON.stringify(tokens.map((token) => describe(token, context.clock))) + '\n')
-    return 0
-  }
-  const rows = tokens.map((token) => [
-    token.id,
-    token.name,
-    token.slurmUser,
-    token.account ?? '(any)',
-    token.scopes.join(','),
-    readTokenState(token, context.clock),
-    formatDate(token.expiresAt, 'never'),
-  ])
-  context.print(formatTable([HEADINGS, ...rows]))
-  return 0
-}
-
 export const show: Command = async (args, context) => {
   const { values, positionals } = parseOptions(args, OPTIONS, 1)
   const id = requireId(positionals[0])
   const token = await withTokenDatabase(requireDatabaseUrl(context.env), (db) => findToken(db, id))
   if (token === null) throw new CommandFailure(`there is no token ${id}`)
-  if (values.json === true) context.print(JSON.stringify(describe(token, context.clock)) + '\n')
+  if (values.json === true) context.print(JSON.stringify(describeToken(token, context.clock)) + '\n')
   else context.print(formatTable(listFields(token, context.clock)))
   return 0
 }
@@ -77,7 +50,8 @@ export function requireId(raw: string | undefined): string {
   return raw
 }
 
-function describe(token: RegisteredToken, clock: Clock): Readonly<Record<string, unknown>> {
+/** For programs. */
+export function describeToken(token: RegisteredToken, clock: Clock): Readonly<Record<string, unknown>> {
   return {
     id: token.id,
     name: token.name,

@@ -8,7 +8,7 @@ usage:
   slurmgate token issue --name N --user U (--account A | --any-account) --scope S[,S...]
                         [--expires 90d|RFC 3339|never] [--format opaque|jwt]
                         [--token-from-stdin] [--issued-by WHO] [--uid N] [--strict] [--json]
-  slurmgate token list [--json]
+  slurmgate token list [--user U] [--active] [--limit N] [--after ID] [--json]
   slurmgate token show ID [--json]
   slurmgate token revoke ID [--json]
   slurmgate token rotate ID [--grace 24h|0] [--issued-by WHO] [--json]

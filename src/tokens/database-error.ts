@@ -13,6 +13,17 @@ export class SchemaMisfit extends Error {
   override readonly name = 'SchemaMisfit'
 }
 
+/** Not the database answered, but a cache in between. */
+export class CachedAnswer extends Error {
+  override readonly name = 'CachedAnswer'
+
+  constructor() {
+    super(
+      'a cache between the gate and Postgres answers look-ups: turn it off (Hyperdrive: wrangler hyperdrive update ID --caching-disabled true); or the clock of Postgres was set back',
+    )
+  }
+}
+
 const MIGRATE = 'run: slurmgate db migrate'
 const GRANT = 'the database role may not do this; see: slurmgate db grants'
 
@@ -36,7 +47,13 @@ export function findSqlState(error: unknown): string | null {
 /** One line without secrets: what went wrong and, where there is one, the way out. */
 export function describeDatabaseError(error: unknown): string {
   const source = findSource(error)
-  if (source instanceof DatabaseDeadline || source instanceof SchemaMisfit) return source.message
+  if (
+    source instanceof DatabaseDeadline ||
+    source instanceof SchemaMisfit ||
+    source instanceof CachedAnswer
+  ) {
+    return source.message
+  }
   const code = findCode(source)
   if (code === null) return 'the Postgres driver failed'
   if (MISSING_SCHEMA.has(code)) return `the schema is missing or too old; ${MIGRATE}`

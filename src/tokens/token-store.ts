@@ -6,6 +6,7 @@
 import { eq, sql } from 'drizzle-orm'
 import { Outage } from '../refusal.ts'
 import type { TokenRecord, TokenStore } from '../ports.ts'
+import { createCacheWatch, DATABASE_TIME, type DatedAnswer, type WatchForCache } from './cache-watch.ts'
 import { buildSchemaMisfit, describeDatabaseError } from './database-error.ts'
 import type { Database, Drizzle } from './database.ts'
 import { apiTokens, REQUIRED_MIGRATION } from './schema.ts'
@@ -24,29 +25,53 @@ export const RECORD_COLUMNS = {
 
 const DIGEST_LENGTH = 32
 
-export function createTokenStore(db: Database): TokenStore {
+export interface TokenStoreOptions {
+  /**
+   * On Workers, where Hyperdrive may stand in between: refuses answers that a cache made. Not on Node: databases whose
+   * clocks differ may answer there in turn.
+   */
+  readonly isCacheSuspected?: boolean
+}
+
+export function createTokenStore(db: Database, options: TokenStoreOptions = {}): TokenStore {
+  const createWatch = options.isCacheSuspected === true ? createCacheWatch : () => believeAll
+  const watchForCache = createWatch()
   const prepared = new WeakMap<Drizzle, ReturnType<typeof prepareProbe>>()
 
-  const probe = async (digest: Uint8Array): Promise<TokenRecord | null> => {
-    const rows = await db.query((drizzle) => {
+  const probe = async (digest: Uint8Array): Promise<DatedRecord> => {
+    const [row] = await db.query((drizzle) => {
       let statement = prepared.get(drizzle)
       if (statement === undefined) prepared.set(drizzle, (statement = prepareProbe(drizzle)))
       return statement.execute({ digest })
     })
-    const [row] = rows
-    if (row === undefined) return null
-    return { ...row, expiresAt: readSeconds(row.expiresAt), revokedAt: readSeconds(row.revokedAt) }
+    // There is a row in any case: without its time an answer is worth nothing.
+    if (row === undefined) throw new TypeError('the look-up gave no row')
+    return { toldAt: row.toldAt, record: row.record === null ? null : readRecord(row.record) }
   }
 
   return {
     async findByDigest(digest) {
-      return await orOutage(probe(digest))
+      return (await orOutage(watchForCache(() => probe(digest)))).record
     },
     async check() {
       await orOutage(requireSchema(db))
-      await orOutage(probe(new Uint8Array(DIGEST_LENGTH)))
+      // From the start, so that each check is a proof of its own.
+      await orOutage(createWatch()(() => probe(new Uint8Array(DIGEST_LENGTH))))
     },
   }
+}
+
+const believeAll: WatchForCache = (ask) => ask()
+
+interface DatedRecord extends DatedAnswer {
+  /** null: no such token. */
+  readonly record: TokenRecord | null
+}
+
+type RecordRow = Pick<typeof apiTokens.$inferSelect, keyof typeof RECORD_COLUMNS>
+
+function readRecord(row: RecordRow): TokenRecord {
+  return { ...row, expiresAt: readSeconds(row.expiresAt), revokedAt: readSeconds(row.revokedAt) }
 }
 
 /**
@@ -62,11 +87,12 @@ export async function requireSchema(db: Database): Promise<void> {
   if (applied.length === 0) throw buildSchemaMisfit(REQUIRED_MIGRATION.tag)
 }
 
+/** One row in any case, with the time of the database: see `cache-watch.ts`. */
 function prepareProbe(drizzle: Drizzle) {
   return drizzle
-    .select(RECORD_COLUMNS)
-    .from(apiTokens)
-    .where(eq(apiTokens.digest, sql.placeholder('digest')))
+    .select({ toldAt: sql<number>`${sql.raw(DATABASE_TIME)}`, record: RECORD_COLUMNS })
+    .from(sql`(select 1) as asked`)
+    .leftJoin(apiTokens, eq(apiTokens.digest, sql.placeholder('digest')))
     .limit(1)
     .prepare('find_token_by_digest')
 }

@@ -201,7 +201,7 @@ describe('the check', () => {
   it('fails where it is not, by name', async () => {
     const { url, sql } = await createTokenDatabase()
     await sql`update drizzle.__drizzle_migrations set created_at = created_at - 1`
-    await expectOutage(openStore(url).check(), /lacks migration 0003_replays_kept; run: slurmgate db migrate/)
+    await expectOutage(openStore(url).check(), /lacks migration 0004_newest_first; run: slurmgate db migrate/)
     await sql.end()
   })
 })

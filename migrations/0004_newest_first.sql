@@ -1,0 +1,1 @@
+CREATE INDEX "api_tokens_newest_first" ON "api_tokens" USING btree ("created_at" DESC NULLS FIRST,"id");
