@@ -14,6 +14,8 @@ export interface Finding {
 export interface SideRates {
   readonly side: string
   readonly rates: readonly number[]
+  /** Microseconds of the processor for each request, of each round. */
+  readonly costs?: readonly number[]
 }
 
 export interface Report {
@@ -58,12 +60,13 @@ export function formatFindings(findings: readonly Finding[]): string {
 /** @param reference the side whose median the others are divided by. */
 export function formatRates(title: string, sides: readonly SideRates[], reference: string): string {
   const base = findMedian(sides.find(({ side }) => side === reference)?.rates ?? [])
-  const rows = sides.map(({ side, rates }) => {
+  const rows = sides.map(({ side, rates, costs = [] }) => {
     const median = findMedian(rates)
     const range = `${formatRate(Math.min(...rates))}-${formatRate(Math.max(...rates))}`
-    return [side, formatRate(median), range, (median / base).toFixed(2)]
+    const cost = costs.length === 0 ? '-' : findMedian(costs).toFixed(1)
+    return [side, formatRate(median), range, (median / base).toFixed(2), cost]
   })
-  return `${title}\n\n${formatTable(['side', 'per second', 'of all rounds', `x ${reference}`], rows)}`
+  return `${title}\n\n${formatTable(['side', 'per second', 'of all rounds', `x ${reference}`, 'µs of processor each'], rows)}`
 }
 
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -21,6 +21,7 @@ type Environment = Readonly<Record<string, string>>
 
 export interface Running {
   readonly port: number
+  readonly pid: number
   /** What it has printed so far is thrown away: a gateway writes two lines for each request. */
   emptyLog(): void
   stop(): Promise<void>
@@ -127,10 +128,16 @@ export class GateStand {
   ): Promise<Running> {
     const logFile = join(this.directory, `${name}-${String(port)}.log`)
     const env = { PATH: process.env['PATH'], ...environment }
-    const daemon: Daemon = await startDaemon({ name, command: place(command, where), logFile, env })
+    const daemon: Daemon = await startDaemon({
+      name,
+      command: place(command, where),
+      logFile,
+      env,
+      graceSeconds: 15,
+    })
     this.#endings.push(() => daemon.stop())
     await waitUntilReady(daemon, () => isAnswering(port), { timeoutSeconds: 30 })
-    return { port, emptyLog: () => truncateSync(logFile), stop: () => daemon.stop() }
+    return { port, pid: daemon.pid, emptyLog: () => truncateSync(logFile), stop: () => daemon.stop() }
   }
 
   async stop(): Promise<void> {

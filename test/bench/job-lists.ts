@@ -8,7 +8,7 @@ import { readJobs } from './slurm-stand.ts'
 import type { SlurmSides } from './slurm-sides.ts'
 
 const TARGET = '/slurm/v0.0.42/jobs'
-const SHORT = { connections: 8, rounds: 3, seconds: 3 }
+const SHORT = { connections: 8, rounds: 3, seconds: 2 }
 const POLLERS = 24
 const POLL_SECONDS = 60
 /** The gateway's default for jobs. */

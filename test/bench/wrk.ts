@@ -25,7 +25,7 @@ export async function runWrk(directory: string, load: Load): Promise<Measured> {
   const bounds = [`-c${String(load.connections)}`, `-d${String(load.seconds)}s`]
   const printed = await requireCommand(
     'wrk',
-    place(['wrk', '-t1', ...bounds, '-s', script, load.url], 'beside'),
+    place(['wrk', '-t1', '--timeout', '30s', ...bounds, '-s', script, load.url], 'beside'),
     {
       timeoutSeconds: load.seconds + 30,
     },
