@@ -27,7 +27,8 @@ const METHOD = `The process under test (gateway, pipe, nginx with one worker) ha
 one; wrk, the upstream, Postgres, munged and the signer share the others. With a real slurmrestd nobody has a core of its own. Gateways
 run as from the package, with default settings but for \`CACHE_TTL_SECONDS=0\` where it says uncached; their log goes to a file.
 Sides take turns, and medians of the rounds are compared. Each answer is a 200. That uncached answers came from the upstream,
-and others from the cache, is counted at the upstream.`
+and others from the cache, is counted at the upstream.
+`
 
 async function run(isWanted: (row: RowName) => boolean): Promise<string> {
   const machine = describeMachine()
