@@ -2,6 +2,7 @@
 
 import { sql } from 'drizzle-orm'
 import { createClockAlarm } from '../../src/clock-alarm.ts'
+import { createGuardedUpstream } from '../../src/guarded-upstream.ts'
 import { CLOCK_SKEW_MAX_SECONDS } from '../../src/limits.ts'
 import { createVerifierChannel } from '../../src/munge/verifier-channel.ts'
 import type { Log, MungeVerifier } from '../../src/ports.ts'
@@ -103,7 +104,7 @@ async function compareClocks(db: Database, context: CommandContext): Promise<str
 async function askSlurmrestd(settings: GatewaySettings): Promise<string> {
   const upstream = createUndiciUpstream(settings.slurmrestd, 1)
   try {
-    const { status, body } = await upstream.send({
+    const { status, body } = await createGuardedUpstream(upstream).send({
       method: 'GET',
       target: '/openapi/v3',
       headers: { accept: 'application/json' },

@@ -1,6 +1,7 @@
 /** slurmrestd as the command line reaches it: with the gateway's own settings, for one command. */
 
 import type { Environment } from '../../src/environment.ts'
+import { createGuardedUpstream } from '../../src/guarded-upstream.ts'
 import { readSlurmrestd, readVersionSetting, type SlurmrestdAddress } from '../../src/settings.ts'
 import { createQueuedSlots } from '../../src/slots.ts'
 import { readSlurmKey } from '../../src/slurm-key-settings.ts'
@@ -35,7 +36,8 @@ export async function withSlurmrestd<T>(
   if (!(await isUsableKey(key))) {
     throw new UsageError('SLURM_JWT_RS256_JWK (or its _FILE) is no usable key')
   }
-  const upstream = createUndiciUpstream(address, 1)
+  const connection = createUndiciUpstream(address, 1)
+  const upstream = createGuardedUpstream(connection)
   const timeoutMilliseconds = SLURMRESTD_TIMEOUT_SECONDS * 1000
   const send = createSendUpstream({
     upstream,
@@ -54,7 +56,7 @@ export async function withSlurmrestd<T>(
   try {
     return await work({ send, findVersions })
   } finally {
-    void upstream.close().catch(() => undefined)
+    void connection.close().catch(() => undefined)
   }
 }
 
