@@ -7,6 +7,7 @@ import { waitUntil } from 'cloudflare:workers'
 import { buildGateway } from '../src/build-gateway.ts'
 import { createClockAlarm } from '../src/clock-alarm.ts'
 import type { RequestReader } from '../src/gate-request.ts'
+import { SLURMRESTD_HOP, VERIFIER_HOP, type Hop } from '../src/hop-settings.ts'
 import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
 import { createVerifierChannel, type VerifierChannel } from '../src/munge/verifier-channel.ts'
 import type { Log, MungeVerifier, RandomBytes } from '../src/ports.ts'
@@ -15,17 +16,16 @@ import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
 import { openDatabase, type Database } from '../src/tokens/database.ts'
 import { createPostgresReplayGuard } from '../src/tokens/replay-guard.ts'
 import { createTokenStore } from '../src/tokens/token-store.ts'
+import { readBindings, type Fetch } from './workerd/bindings.ts'
 import { createConsoleLog } from './workerd/console-log.ts'
 import { createFetchUpstream } from './workerd/fetch-upstream.ts'
 
 type Gateway = ReturnType<typeof buildGateway>
 
 const now = (): number => Date.now()
+/** Called as a method of something else workerd's own throws. */
+const plainFetch: Fetch = (input, init) => fetch(input, init)
 const randomBytes: RandomBytes = (length) => crypto.getRandomValues(new Uint8Array(length))
-
-/** Whoever gets a Worker's secrets. */
-const KEY_AT_EDGE =
-  'whoever gets this Worker’s secrets is root on the cluster: use SLURM_TOKEN_SIGNER=verifier, or say SLURM_KEY_AT_EDGE=accept-cluster-root'
 
 let gateway: Gateway | { readonly problems: readonly string[] } | null = null
 
@@ -42,22 +42,22 @@ export default {
 }
 
 function startGateway(bindings: Record<string, unknown>): Gateway | { readonly problems: readonly string[] } {
-  const env = Object.fromEntries(
-    Object.entries(bindings).flatMap(([name, value]) => {
-      const text = readBinding(value)
-      return text === null ? [] : [[name, text]]
-    }),
-  )
-  const settings = parseGatewaySettings({ env, runtime: 'workerd', readKeyFile: null })
+  const { env, certificates, hyperdriveUrl } = readBindings(bindings)
+  const settings = parseGatewaySettings({
+    env,
+    runtime: 'workerd',
+    readKeyFile: null,
+    certificates: new Set(certificates.keys()),
+    hyperdriveUrl,
+  })
   if ('problems' in settings) return settings
   const log = createConsoleLog(settings.logLevel, now)
-  if (settings.signing.signer === 'gateway' && settings.signing.isKeyAtEdge)
-    log.write('warn', 'slurm_key_at_edge', { message: KEY_AT_EDGE })
+  const fetchOn = ({ certificate }: Hop): Fetch => certificates.get(certificate) ?? plainFetch
   const db = createDatabasePerCall(settings.databaseUrl)
   const defer = (work: Promise<void>): void => waitUntil(work)
-  const channel = buildChannel(settings, log)
+  const channel = buildChannel(settings, fetchOn(VERIFIER_HOP), log)
   return buildGateway(settings, {
-    upstream: createFetchUpstream(settings.slurmrestd, waitUntil),
+    upstream: createFetchUpstream(settings.slurmrestd, waitUntil, fetchOn(SLURMRESTD_HOP)),
     tokens: createTokenStore(db, { isCacheSuspected: true }),
     replays: createPostgresReplayGuard(db, { clock: now, log, defer }),
     munge: buildVerifier(settings, channel, log),
@@ -68,16 +68,6 @@ function startGateway(bindings: Record<string, unknown>): Gateway | { readonly p
     randomBytes,
     log,
   })
-}
-
-/**
- * wrangler.toml makes numbers, booleans and lists of what is not in quotes: to drop those would leave a rule out.
- * @returns null for bindings that are no settings.
- */
-function readBinding(value: unknown): string | null {
-  if (typeof value === 'string') return value
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  return Array.isArray(value) ? value.map(String).join(',') : null
 }
 
 /** Opened and closed within one call; closing goes on after the answer. */
@@ -94,12 +84,16 @@ function createDatabasePerCall(url: string): Database {
   }
 }
 
-function buildChannel({ verifier, signing }: GatewaySettings, log: Log): VerifierChannel | null {
+function buildChannel(
+  { verifier, signing }: GatewaySettings,
+  fetch: Fetch,
+  log: Log,
+): VerifierChannel | null {
   if (verifier === null) return null
   return createVerifierChannel({
     ...verifier,
     encryptionKey: signing.signer === 'verifier' ? signing.encryptionKey : null,
-    fetch: (url, init) => fetch(url, init),
+    fetch,
     watchClock: createClockAlarm({ clock: now, log }),
     clock: now,
     randomBytes,

@@ -4,6 +4,7 @@ import type { Hono } from 'hono'
 import { createClientAddressFinder } from './client-address.ts'
 import type { RequestReader } from './gate-request.ts'
 import { createGateway } from './gateway.ts'
+import { createGuardedUpstream } from './guarded-upstream.ts'
 import { ANSWER_TIME_LIMITS } from './limits.ts'
 import type { VerifierChannel } from './munge/verifier-channel.ts'
 import type { Clock, Log, MungeVerifier, RandomBytes, ReplayGuard, TokenStore, Upstream } from './ports.ts'
@@ -32,7 +33,8 @@ export interface GatewayParts {
 }
 
 export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Hono {
-  const { upstream, munge, tokens, maySharePromises, now, log } = parts
+  const { munge, tokens, maySharePromises, now, log } = parts
+  const upstream = createGuardedUpstream(parts.upstream)
   const timeoutMilliseconds = settings.upstreamTimeoutMilliseconds
   const slurmTokens = buildSlurmTokens(settings, parts)
   const slots = maySharePromises
@@ -50,7 +52,7 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
     ...{ deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes },
     confirm: slurmTokens.confirm,
     send: createSendUpstream({ upstream, slurmTokens, slots, timeoutMilliseconds, now }),
-    versions: createVersionCatalog({ ...parts, setting: settings.versions, timeoutMilliseconds }),
+    versions: createVersionCatalog({ ...parts, upstream, setting: settings.versions, timeoutMilliseconds }),
     requestsPerSecond: settings.rateLimitPerSecond,
     findReadiness: createReadiness({ checks, maySharePromises, now, log }),
     findClientAddress: createClientAddressFinder(settings.clientAddress, log),

@@ -58,13 +58,13 @@ export function createClientAddressFinder(settings: ClientAddressSettings, log: 
 
   return function findClientAddress(connection, headers) {
     if (settings.source === 'none') return null
-    if (settings.source === 'cf-connecting-ip' && connection.isEdge) return plain(readEdgeAddress(headers))
+    if (settings.source === 'cf-connecting-ip' && connection.isEdge) return readEdgeAddress(headers)
     const peer = connection.peerAddress === null ? null : parseAddress(withoutZone(connection.peerAddress))
     if (peer === null) return null
     const isForwarded = headers.some(([name]) => isProxyHeader(name))
     if (isTrusted(peer)) {
       if (settings.source === 'x-forwarded-for') return plain(findHop(headers, isTrusted))
-      if (settings.source === 'cf-connecting-ip') return plain(readEdgeAddress(headers))
+      if (settings.source === 'cf-connecting-ip') return readEdgeAddress(headers)
     }
     if (isForwarded) warnOfUntrustedForwarding(peer)
     // A trusted proxy may speak for others without saying so.
@@ -106,10 +106,11 @@ function withoutZone(address: string): string {
   return percent === -1 ? address : address.slice(0, percent)
 }
 
-function readEdgeAddress(headers: RawHeaders): string | null {
+function readEdgeAddress(headers: RawHeaders): ClientAddress | null {
   const values = headers.filter(([name]) => name.toLowerCase() === 'cf-connecting-ip')
   const only = values.length === 1 ? values[0] : undefined
-  return only === undefined ? null : parseAddress(only[1].trim())
+  const client = only === undefined ? null : plain(parseAddress(only[1].trim()))
+  return client === null ? null : { ...client, isNamedByEdge: true }
 }
 
 /** An address that a proxy vouches for is never a direct loopback client. */

@@ -197,4 +197,10 @@ export const CREDENTIAL_REFUSALS = {
     description:
       'writes need a credential that is bound to its request here; create it with: slurmgate munge-header METHOD TARGET [--body FILE]',
   },
+  munge_edge_needs_map: {
+    status: 401,
+    number: 20156,
+    description:
+      'Cloudflare names the address of your network, not of your host, so MUNGE credentials are not accepted here; use an API token, or the gate on the cluster (operator: MUNGE_HOST_BINDING=map at the verifier, or MUNGE_MODE=off here)',
+  },
 } as const satisfies Record<string, RuleAnswer>

@@ -23,6 +23,8 @@ export interface ClientAddress {
   readonly isDirectLoopback: boolean
   /** Addresses of the host the gate runs on, canonical; filled only where `isDirectLoopback`. */
   readonly hostAddresses: readonly string[]
+  /** Cloudflare named it: what the internet sees of the client, never its address on the cluster. Absent: nobody did. */
+  readonly isNamedByEdge?: true
 }
 
 /** The user a MUNGE credential was made by. */

@@ -14,7 +14,7 @@ import {
   readUrl,
   type Environment,
 } from './environment.ts'
-import { requireConfidential } from './hop-settings.ts'
+import { readServiceHeaders, SLURMRESTD_HOP, type HopSource, type ServiceHeaders } from './hop-settings.ts'
 import { parseAddressRange } from './ip-address.ts'
 import { readListener, type Listener } from './listener-settings.ts'
 import { BODY_LARGEST_BYTES, RATE_LARGEST_PER_SECOND } from './limits.ts'
@@ -23,13 +23,14 @@ import type { LogLevel } from './ports.ts'
 import { NEWEST_VERSION, OLDEST_VERSION } from './policy/route-table.ts'
 import { readSigning, type Signing } from './signing-settings.ts'
 import type { ReadKeyFile } from './slurm-key-settings.ts'
-import { readDatabaseUrl } from './tokens/database-settings.ts'
+import { readGatewayDatabaseUrl } from './tokens/database-settings.ts'
 import { readVerifying, type VerifyingSettings } from './verifying-settings.ts'
 
 export type RuntimeName = 'node' | 'workerd'
 
 export type SlurmrestdAddress =
-  { readonly kind: 'url'; readonly url: URL } | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'url'; readonly url: URL; readonly serviceHeaders: ServiceHeaders }
+  | { readonly kind: 'unix'; readonly path: string }
 
 export interface GatewaySettings extends VerifyingSettings {
   readonly databaseUrl: string
@@ -63,6 +64,10 @@ export interface SettingsSource {
   readonly runtime: RuntimeName
   /** null: the runtime has no files. */
   readonly readKeyFile: ReadKeyFile | null
+  /** Names of the bindings that show a client certificate (Workers). Default: none. */
+  readonly certificates?: ReadonlySet<string>
+  /** Where a binding `HYPERDRIVE` leads (Workers); null: there is none. Default: null. */
+  readonly hyperdriveUrl?: string | null
 }
 
 /** @returns the settings, or all problems. */
@@ -75,7 +80,7 @@ export function parseGatewaySettings(
   const slurmrestd = readSlurmrestd(source, problems)
   const signing = readSigning({ ...source, isEdge: runtime === 'workerd' }, problems)
   const settings = {
-    databaseUrl: readDatabaseUrl(env, problems),
+    databaseUrl: readGatewayDatabaseUrl(source, problems),
     deniedUsers: readDeniedUsers(env, problems),
     versions: readVersionSetting(env, problems),
     ...readVerifying(source, { listener, isSignedThere: signing?.signer === 'verifier' }, problems),
@@ -106,6 +111,7 @@ export function parseGatewaySettings(
     ),
     logLevel: readLogLevel(env, problems),
   }
+  requireMapBehindEdge(settings, problems)
   if (problems.length > 0 || slurmrestd === null || signing === null) {
     return { problems: [...new Set(problems)] }
   }
@@ -116,10 +122,8 @@ const MIB = 1024 * 1024
 const USER_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.@$+-]{0,254}$/
 
 /** @returns null with at least one problem. */
-export function readSlurmrestd(
-  { env, runtime }: Pick<SettingsSource, 'env' | 'runtime'>,
-  problems: string[],
-): SlurmrestdAddress | null {
+export function readSlurmrestd(source: HopSource, problems: string[]): SlurmrestdAddress | null {
+  const { env, runtime } = source
   const text = readRequiredText(env, 'SLURMRESTD_URL', problems)
   if (text === '') return null
   if (text.startsWith('unix:')) {
@@ -131,8 +135,7 @@ export function readSlurmrestd(
   const url = readUrl(env, 'SLURMRESTD_URL', { protocols: ['http:', 'https:'] }, problems)
   if (url === null) return null
   if (url.pathname !== '/') problems.push('SLURMRESTD_URL may not have a path')
-  requireConfidential(env, 'SLURMRESTD_URL', url, runtime, problems)
-  return { kind: 'url', url }
+  return { kind: 'url', url, serviceHeaders: readServiceHeaders(source, SLURMRESTD_HOP, url, problems) }
 }
 
 export function readVersionSetting(env: Environment, problems: string[]): 'auto' | readonly number[] {
@@ -186,6 +189,16 @@ function readClientAddress(
     problems.push(`TRUSTED_PROXIES is required with CLIENT_ADDRESS_FROM=${source}`)
   }
   return { source, trustedProxies }
+}
+
+/** The verifier in this process refuses such credentials; one elsewhere says so itself (`munge_edge_needs_map`). */
+function requireMapBehindEdge(
+  { munge, clientAddress }: Pick<GatewaySettings, 'munge' | 'clientAddress'>,
+  problems: string[],
+): void {
+  if (munge.mode !== 'local' || munge.policy.hostBinding === 'map') return
+  if (clientAddress.source !== 'cf-connecting-ip') return
+  problems.push('MUNGE_HOST_BINDING must be map with CLIENT_ADDRESS_FROM=cf-connecting-ip, or MUNGE_MODE=off')
 }
 
 function readAdminScopes(env: Environment, runtime: RuntimeName, problems: string[]): boolean {

@@ -14,8 +14,6 @@ export type Signing =
       readonly signer: 'gateway'
       readonly key: SlurmKey
       readonly lifespanSeconds: number
-      /** The key is at the edge, and nobody has said that this is meant. */
-      readonly isKeyAtEdge: boolean
     }
   | { readonly signer: 'verifier'; readonly encryptionKey: EncryptionKey }
 
@@ -23,6 +21,7 @@ export type Signing =
 const KEY_AT_EDGE = 'accept-cluster-root'
 
 const CONSENT = 'SLURM_KEY_AT_EDGE'
+const AT_EDGE = `on a Worker makes whoever gets its secrets root on the cluster: use SLURM_TOKEN_SIGNER=verifier, or say ${CONSENT}=${KEY_AT_EDGE}`
 const LIFESPAN = 'SLURM_JWT_LIFESPAN_SECONDS'
 const LIFESPAN_SECONDS = { default: 120, min: 30, max: 600 }
 
@@ -38,10 +37,10 @@ export function readSigning(
   if (readText(env, 'SIGNER_PUBLIC_KEY') !== null) {
     problems.push('SIGNER_PUBLIC_KEY is read only with SLURM_TOKEN_SIGNER=verifier: set both, or neither')
   }
-  const isKeyAtEdge = source.isEdge && !readConsent(env, problems)
+  if (source.isEdge) requireConsent(env, problems)
   const key = readSlurmKey(source, problems)
   const lifespanSeconds = readInteger(env, LIFESPAN, LIFESPAN_SECONDS, problems)
-  return key === null ? null : { signer, key, lifespanSeconds, isKeyAtEdge }
+  return key === null ? null : { signer, key, lifespanSeconds }
 }
 
 function readRemoteSigning(env: Environment, problems: string[]): Signing | null {
@@ -57,11 +56,14 @@ function readRemoteSigning(env: Environment, problems: string[]): Signing | null
   return null
 }
 
-/** A key at the edge without a word about it is told each time a Worker starts. */
-function readConsent(env: Environment, problems: string[]): boolean {
+/** No key at the edge by accident, or by an example that somebody followed. */
+function requireConsent(env: Environment, problems: string[]): void {
   const text = readText(env, CONSENT)
   if (text !== null && text !== KEY_AT_EDGE) problems.push(`${CONSENT} may say ${KEY_AT_EDGE}, or nothing`)
-  return text === KEY_AT_EDGE
+  if (text !== null) return
+  for (const name of SLURM_KEY_NAMES) {
+    if (readText(env, name) !== null) problems.push(`${name} ${AT_EDGE}`)
+  }
 }
 
 /** A key may look whole and not be one. @returns problems, by name. */

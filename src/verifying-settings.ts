@@ -1,7 +1,7 @@
 /** Who verifies MUNGE credentials, and how the verifier is reached where it is another process. */
 
 import { readChoice, readText, readUrl } from './environment.ts'
-import { requireConfidential } from './hop-settings.ts'
+import { readServiceHeaders, VERIFIER_HOP, type ServiceHeaders } from './hop-settings.ts'
 import type { Listener } from './listener-settings.ts'
 import type { ExchangeKeys } from './munge/exchange.ts'
 import {
@@ -21,6 +21,7 @@ export type MungeSettings =
 export interface VerifierLink {
   readonly url: URL
   readonly keys: ExchangeKeys
+  readonly serviceHeaders: ServiceHeaders
 }
 
 export interface VerifyingSettings {
@@ -57,18 +58,13 @@ export function readVerifying(
   return { munge: { mode }, verifier }
 }
 
-function readVerifierLink(
-  { env, runtime }: SettingsSource,
-  url: URL | null,
-  problems: string[],
-): VerifierLink | null {
-  const keys = readExchangeKeys(env, problems)
+function readVerifierLink(source: SettingsSource, url: URL | null, problems: string[]): VerifierLink | null {
+  const keys = readExchangeKeys(source.env, problems)
   if (url === null) {
     problems.push('MUNGE_VERIFIER_URL is required with MUNGE_MODE=remote and SLURM_TOKEN_SIGNER=verifier')
     return null
   }
-  requireConfidential(env, 'MUNGE_VERIFIER_URL', url, runtime, problems)
-  return { url, keys }
+  return { url, keys, serviceHeaders: readServiceHeaders(source, VERIFIER_HOP, url, problems) }
 }
 
 function readLocalMunge(

@@ -2,6 +2,7 @@
 
 import { sql } from 'drizzle-orm'
 import { createClockAlarm } from '../../src/clock-alarm.ts'
+import { createGuardedUpstream } from '../../src/guarded-upstream.ts'
 import { CLOCK_SKEW_MAX_SECONDS } from '../../src/limits.ts'
 import { createVerifierChannel, type VerifierChannel } from '../../src/munge/verifier-channel.ts'
 import type { Log, MungeVerifier } from '../../src/ports.ts'
@@ -98,7 +99,7 @@ async function checkSlurm(settings: GatewaySettings, context: CommandContext): P
 async function askSlurmrestd(settings: GatewaySettings): Promise<string> {
   const upstream = createUndiciUpstream(settings.slurmrestd, 1)
   try {
-    const { status, body } = await upstream.send({
+    const { status, body } = await createGuardedUpstream(upstream).send({
       method: 'GET',
       target: '/openapi/v3',
       headers: { accept: 'application/json' },

@@ -1,6 +1,7 @@
 /** slurmrestd as the command line reaches it: with the gateway's own settings, for one command. */
 
 import { readText, type Environment } from '../../src/environment.ts'
+import { createGuardedUpstream } from '../../src/guarded-upstream.ts'
 import { readSlurmrestd, readVersionSetting, type SlurmrestdAddress } from '../../src/settings.ts'
 import { Outage } from '../../src/refusal.ts'
 import { createQueuedSlots } from '../../src/slots.ts'
@@ -54,7 +55,8 @@ export async function withSlurmrestd<T>(
   if (key !== null && !(await isUsableKey(key))) {
     throw new UsageError('SLURM_JWT_RS256_JWK (or its _FILE) is no usable key')
   }
-  const upstream = createUndiciUpstream(address, 1)
+  const connection = createUndiciUpstream(address, 1)
+  const upstream = createGuardedUpstream(connection)
   const timeoutMilliseconds = SLURMRESTD_TIMEOUT_SECONDS * 1000
   const send = createSendUpstream({
     upstream,
@@ -71,7 +73,7 @@ export async function withSlurmrestd<T>(
   try {
     return await work({ send, findVersions })
   } finally {
-    void upstream.close().catch(() => undefined)
+    void connection.close().catch(() => undefined)
   }
 }
 

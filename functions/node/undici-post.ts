@@ -17,15 +17,14 @@ export function createUndiciPost({ origin }: URL): Post {
     headersTimeout: 0,
     bodyTimeout: 0,
   })
-  return (url, body, limits) =>
+  return (url, body, options) =>
     new Promise((resolve, reject) => {
       const path = url.slice(origin.length)
-      const request = { path, method: 'POST', headers: HEADERS, body, idempotent: false } as const
-      pool.dispatch(request, new AnswerCollector(resolve, reject, limits))
+      const headers = { ...options.headers, 'content-type': 'application/json' }
+      const request = { path, method: 'POST', headers, body, idempotent: false } as const
+      pool.dispatch(request, new AnswerCollector(resolve, reject, options))
     })
 }
-
-const HEADERS = { 'content-type': 'application/json' }
 
 type Answer = Awaited<ReturnType<Post>>
 

@@ -5,6 +5,7 @@
 
 import { Pool, type Dispatcher } from 'undici'
 import { ANSWER_TIME_LIMITS, CLIENT_STALL_MILLISECONDS } from '../../src/limits.ts'
+import type { ServiceHeaders } from '../../src/hop-settings.ts'
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
 import type { SlurmrestdAddress } from '../../src/settings.ts'
@@ -23,6 +24,7 @@ const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304])
 
 export function createUndiciUpstream(address: SlurmrestdAddress, maxConnections: number): NodeUpstream {
   const isUnix = address.kind === 'unix'
+  const serviceHeaders = isUnix ? {} : address.serviceHeaders
   const pool = new Pool(isUnix ? 'http://localhost' : address.url.origin, {
     connections: maxConnections,
     pipelining: 1,
@@ -33,17 +35,17 @@ export function createUndiciUpstream(address: SlurmrestdAddress, maxConnections:
   return {
     send: (request) =>
       new Promise((resolve, reject) => {
-        pool.dispatch(buildDispatch(request), new AnswerHandler(resolve, reject, request))
+        pool.dispatch(buildDispatch(request, serviceHeaders), new AnswerHandler(resolve, reject, request))
       }),
     close: () => pool.destroy(),
   }
 }
 
-function buildDispatch(request: UpstreamRequest): Dispatcher.DispatchOptions {
+function buildDispatch(request: UpstreamRequest, serviceHeaders: ServiceHeaders): Dispatcher.DispatchOptions {
   return {
     path: request.target,
     method: request.method,
-    headers: { ...request.headers },
+    headers: { ...request.headers, ...serviceHeaders },
     body: request.body,
     headersTimeout: request.timeoutMilliseconds,
     bodyTimeout: request.timeoutMilliseconds,

@@ -5,6 +5,7 @@ import { failOnSilence } from '../../src/byte-stream.ts'
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
 import type { SlurmrestdAddress } from '../../src/settings.ts'
+import type { Fetch } from './bindings.ts'
 
 /**
  * @param waitUntil lets work go on when the client has gone: without it nobody would give its slot back.
@@ -12,15 +13,20 @@ import type { SlurmrestdAddress } from '../../src/settings.ts'
 export function createFetchUpstream(
   address: SlurmrestdAddress,
   waitUntil: (work: Promise<unknown>) => void,
+  fetch: Fetch,
 ): Upstream {
-  const origin = address.kind === 'url' ? address.url.origin : ''
+  const { origin, serviceHeaders } =
+    address.kind === 'url'
+      ? { origin: address.url.origin, serviceHeaders: address.serviceHeaders }
+      : { origin: '', serviceHeaders: {} }
   return {
     async send(request) {
       const timeout = new AbortController()
       const abort = (): void => timeout.abort()
       const timer = setTimeout(abort, request.timeoutMilliseconds)
       try {
-        const fetching = fetch(buildRequest(origin, request, timeout.signal))
+        const headers = { ...request.headers, ...serviceHeaders }
+        const fetching = fetch(buildRequest(origin, { ...request, headers }, timeout.signal))
         waitUntil(fetching.catch(() => undefined))
         return readAnswer(await fetching, request, abort, waitUntil)
       } catch (cause) {
@@ -34,7 +40,7 @@ export function createFetchUpstream(
   }
 }
 
-/** A redirect is handed on as it is: following it would take the Slurm token elsewhere. */
+/** No redirect is followed: that would take the Slurm token, and the secret of the hop, elsewhere. */
 function buildRequest(origin: string, request: UpstreamRequest, signal: AbortSignal): Request {
   const init = {
     method: request.method,

@@ -166,8 +166,9 @@ export function createVerifierEnd(parts: EndParts): VerifierEnd {
   }
 }
 
-function boundClient(client: ClientAddress): ClientAddress {
-  return { ...client, hostAddresses: client.hostAddresses.slice(0, HOST_ADDRESSES_MAX) }
+function boundClient(client: ClientAddress): Claims {
+  const hostAddresses = client.hostAddresses.slice(0, HOST_ADDRESSES_MAX)
+  return { ...client, hostAddresses, isNamedByEdge: client.isNamedByEdge === true }
 }
 
 /**
@@ -187,11 +188,14 @@ function parseRequest(jws: string, claims: Claims, hasCredential: boolean): Genu
 
 function parseClient(value: unknown): ClientAddress | null {
   if (!isObject(value)) return null
-  const { address, isDirectLoopback, hostAddresses } = value
+  const { address, isDirectLoopback, hostAddresses, isNamedByEdge } = value
   if (!isCanonicalAddress(address) || typeof isDirectLoopback !== 'boolean') return null
   if (!Array.isArray(hostAddresses) || hostAddresses.length > HOST_ADDRESSES_MAX) return null
   const known: readonly unknown[] = hostAddresses
-  return known.every(isCanonicalAddress) ? { address, isDirectLoopback, hostAddresses: known } : null
+  if (!known.every(isCanonicalAddress)) return null
+  const client = { address, isDirectLoopback, hostAddresses: known }
+  // Who does not say that no edge named it is taken at the worst: there fewer credentials count.
+  return isNamedByEdge === false ? client : { ...client, isNamedByEdge: true }
 }
 
 function isCanonicalAddress(value: unknown): value is string {

@@ -5,6 +5,7 @@
 
 import { readAll } from '../byte-stream.ts'
 import type { WatchClock } from '../clock-alarm.ts'
+import { VERIFIER_HOP, type ServiceHeaders } from '../hop-settings.ts'
 import type { Clock, RandomBytes } from '../ports.ts'
 import { Outage, type OutageRule } from '../refusal.ts'
 import type { EncryptionKey } from '../signer/encryption-key.ts'
@@ -23,13 +24,19 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 export type Post = (
   url: string,
   body: string,
-  limits: { readonly maxBytes: number; readonly timeoutMilliseconds: number },
+  options: {
+    readonly headers: ServiceHeaders
+    readonly maxBytes: number
+    readonly timeoutMilliseconds: number
+  },
 ) => Promise<{ readonly status: number; readonly text: string | null }>
 
 export interface VerifierChannelParts {
   /** `MUNGE_VERIFIER_URL`. */
   readonly url: URL
   readonly keys: ExchangeKeys
+  /** Go with every question, whoever carries it. Default: none. */
+  readonly serviceHeaders?: ServiceHeaders
   readonly fetch: Fetch
   /** Carries questions in place of `fetch`, where the runtime has something lighter. */
   readonly post?: Post
@@ -69,12 +76,13 @@ export function createVerifierChannel(parts: VerifierChannelParts): VerifierChan
   const end = createGatewayEnd(parts)
   const url = `${parts.url.href.replace(/\/$/, '')}/verify`
   const post = parts.post ?? createFetchPost(parts.fetch)
-  const limits = {
+  const options = {
+    headers: parts.serviceHeaders ?? {},
     maxBytes: ANSWER_MAX_BYTES,
     timeoutMilliseconds: parts.timeoutMilliseconds ?? TIMEOUT_MILLISECONDS,
   }
   const ask: VerifierChannel['ask'] = async (pending, about) => {
-    const answer = await readAnswer(post, url, JSON.stringify({ ...about, request: pending.jws }), limits)
+    const answer = await readAnswer(post, url, JSON.stringify({ ...about, request: pending.jws }), options)
     const verdict = await end.openAnswer(answer, pending)
     if (verdict.kind === 'disbelieved') {
       throw unavailable(`its answer is not believed (${verdict.reason}); check MUNGE_VERIFIER_KEY and clocks`)
@@ -116,14 +124,13 @@ async function readAnswer(
   post: Post,
   url: string,
   body: string,
-  limits: Parameters<Post>[2],
+  options: Parameters<Post>[2],
 ): Promise<string> {
   try {
-    const { status, text } = await post(url, body, limits)
+    const { status, text } = await post(url, body, options)
     if (status === 429) throw new Outage('verifier_overloaded', OVERLOADED)
     if (status !== 200) {
-      const hint = status === 401 ? '; check MUNGE_VERIFIER_KEY and clocks on both sides' : ''
-      throw unavailable(`status ${status}${hint}`)
+      throw unavailable(`status ${status}${findHint(status)}`)
     }
     if (text === null) throw unavailable('its answer is too long')
     return text
@@ -132,11 +139,19 @@ async function readAnswer(
   }
 }
 
+/** The verifier itself neither redirects nor answers 403: who does stands before it. */
+function findHint(status: number): string {
+  if (status === 401) return '; check MUNGE_VERIFIER_KEY and clocks on both sides'
+  const { clientId, clientSecret, certificate } = VERIFIER_HOP
+  const isOfProxy = status === 403 || (status >= 300 && status < 400)
+  return isOfProxy ? `, not from the verifier; check ${clientId}, ${clientSecret} or ${certificate}` : ''
+}
+
 function createFetchPost(fetch: Fetch): Post {
-  return async (url, body, { maxBytes, timeoutMilliseconds }) => {
+  return async (url, body, { headers, maxBytes, timeoutMilliseconds }) => {
     const response = await fetch(url, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { ...headers, 'content-type': 'application/json' },
       body,
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutMilliseconds),

@@ -80,6 +80,9 @@ async function judge(
   const credential = await parseCredentialString(raw, sha256)
   if (credential === null) return refuse('munge_malformed')
   evidence.digest = credential.digest
+  // Origins are addresses on the cluster, and Cloudflare names those of the internet: only a map leads from one to the
+  // other. Refused before munged is asked, so that the credential is not used up.
+  if (client.isNamedByEdge === true && policy.hostBinding !== 'map') return refuse('munge_edge_needs_map')
 
   const answer = await munged.decode(credential.text)
   evidence.answer = answer

@@ -47,8 +47,13 @@ export class Bench {
     this.#retiredLines = retiredLines
   }
 
-  static async start(start: StartTarget, signer: 'gateway' | 'verifier'): Promise<Bench> {
-    const world = await startSurroundings(signer)
+  /** A Worker's verifier has a host map: from behind Cloudflare no other one takes a credential. */
+  static async start(
+    name: Target['name'],
+    start: StartTarget,
+    signer: 'gateway' | 'verifier',
+  ): Promise<Bench> {
+    const world = await startSurroundings(signer, name === 'workerd' ? 'map' : 'strict')
     try {
       const [target, tokens] = await Promise.all([start(world.gatewayEnvironment), issueTokens(world)])
       const bench = new Bench(start, target, world, tokens)

@@ -77,7 +77,7 @@ export function runConformance(
   let isStarted = false
 
   beforeAll(async () => {
-    bench = await Bench.start(start, signer)
+    bench = await Bench.start(name, start, signer)
     isStarted = true
   })
 

@@ -145,6 +145,27 @@ describe('cf-connecting-ip', () => {
   })
 })
 
+describe('an address that Cloudflare names', () => {
+  const named = { address: CLIENT, isDirectLoopback: false, hostAddresses: [], isNamedByEdge: true }
+  const headers: RawHeaders = [['CF-Connecting-IP', CLIENT]]
+
+  it('says so, on the edge and behind a trusted proxy', () => {
+    expect(setUp('cf-connecting-ip').find(null, headers, true)).toEqual(named)
+    expect(setUp('cf-connecting-ip', [PROXY]).find(PROXY, headers)).toEqual(named)
+  })
+
+  it('is no other: not of a stranger with that header, not of another source', () => {
+    for (const found of [
+      setUp('cf-connecting-ip', [PROXY]).find('192.0.2.9', headers),
+      setUp('x-forwarded-for', [PROXY]).find(PROXY, [...headers, ...forwarded(CLIENT)]),
+      setUp('socket').find('192.0.2.9', headers),
+    ]) {
+      expect(found).not.toBeNull()
+      expect(found).not.toHaveProperty('isNamedByEdge')
+    }
+  })
+})
+
 describe('a socket peer', () => {
   it.each([
     ['::ffff:203.0.113.7', CLIENT],

@@ -12,7 +12,15 @@ const GOOD: Environment = {
 }
 const VERIFIER: Environment = { MUNGE_VERIFIER_URL: 'https://munge.example:8081', MUNGE_VERIFIER_KEY: KEY }
 
-const AT_EDGE: Environment = { SLURM_KEY_AT_EDGE: 'accept-cluster-root' }
+/** What a Worker needs beside: consent, and TLS to Postgres. */
+const AT_EDGE: Environment = {
+  SLURM_KEY_AT_EDGE: 'accept-cluster-root',
+  DATABASE_URL: 'postgres://gate:secret@db.example/slurmgate?sslmode=verify-full',
+}
+const VERIFIER_ACCESS: Environment = {
+  MUNGE_VERIFIER_ACCESS_CLIENT_ID: 'b.access',
+  MUNGE_VERIFIER_ACCESS_CLIENT_SECRET: 's',
+}
 const PUBLIC_JWK = { kty: 'EC', crv: 'P-256', x: 'eA', y: 'eQ', kid: 'k1' }
 const SIGNED_THERE: Environment = {
   ...VERIFIER,
@@ -69,10 +77,6 @@ describe('defaults', () => {
       areAdminScopesOn: false,
     }
     expect(requireSettings({}, 'workerd')).toMatchObject(expected)
-    expect(requireSettings({ SLURM_KEY_AT_EDGE: '' }, 'workerd')).toMatchObject({
-      signing: { isKeyAtEdge: true },
-    })
-    expect(requireSettings(AT_EDGE, 'workerd')).toMatchObject({ signing: { isKeyAtEdge: false } })
   })
 
   it('stand for empty values too', () => {
@@ -92,7 +96,7 @@ describe('defaults', () => {
 
   it('MUNGE is remote where the verifier’s URL is set', () => {
     expect(requireSettings(VERIFIER).munge.mode).toBe('remote')
-    expect(requireSettings(VERIFIER, 'workerd').munge.mode).toBe('remote')
+    expect(requireSettings({ ...VERIFIER, ...VERIFIER_ACCESS }, 'workerd').munge.mode).toBe('remote')
   })
 })
 
@@ -113,7 +117,12 @@ describe('good values', () => {
     [{ MUNGE_MODE: 'off' }, { munge: { mode: 'off' } }],
     [{ MUNGE_MAX_TTL_SECONDS: '2', MUNGE_HOST_BINDING: 'off' }, { munge: { policy: { maxTtlSeconds: 2, hostBinding: 'off' } } }],
     [{ MUNGE_REQUIRE_BINDING: 'off' }, { areWritesBound: false }],
-    [{ SLURM_KEY_AT_EDGE: '' }, { signing: { signer: 'gateway', isKeyAtEdge: false } }],
+    [{ SLURM_KEY_AT_EDGE: '' }, { signing: { signer: 'gateway' } }],
+    [{ CLIENT_ADDRESS_FROM: 'cf-connecting-ip', TRUSTED_PROXIES: '127.0.0.1', MUNGE_MODE: 'off' }, { munge: { mode: 'off' } }],
+    [
+      { CLIENT_ADDRESS_FROM: 'cf-connecting-ip', TRUSTED_PROXIES: '127.0.0.1', MUNGE_HOST_BINDING: 'map', MUNGE_HOST_MAP_FILE: '/m' },
+      { munge: { policy: { hostBinding: 'map' } } },
+    ],
     [SIGNED_THERE, { signing: { signer: 'verifier', encryptionKey: { keyId: 'k1' } }, munge: { mode: 'remote' } }],
     [{ ...SIGNED_THERE, MUNGE_MODE: 'off' }, { munge: { mode: 'off' }, verifier: { url: new URL('https://munge.example:8081') } }],
     [{ ...VERIFIER, MUNGE_REQUIRE_BINDING: 'writes' }, { munge: { mode: 'remote' }, areWritesBound: true }],
@@ -162,7 +171,8 @@ describe('a problem names', () => {
     ...['v0.0.35', 'v0.0.46', 'v1', '42', 'v0.0.40;v0.0.41', 'AUTO'].map((value): Bad => ['SLURM_API_VERSIONS', { SLURM_API_VERSIONS: value }]),
     ['MUNGE_MODE', { MUNGE_MODE: 'Local' }],
     ['SLURM_TOKEN_SIGNER', { SLURM_TOKEN_SIGNER: 'Verifier' }],
-    ['SLURM_KEY_AT_EDGE', { SLURM_KEY_AT_EDGE: 'yes' }, 'workerd'],
+    ...['yes', 'accept', 'Accept-cluster-root'].map((value): Bad => ['SLURM_KEY_AT_EDGE', { SLURM_KEY_AT_EDGE: value }, 'workerd']),
+    ...['strict', 'off'].map((binding): Bad => ['MUNGE_HOST_BINDING', { CLIENT_ADDRESS_FROM: 'cf-connecting-ip', TRUSTED_PROXIES: '127.0.0.1', MUNGE_HOST_BINDING: binding }]),
     ['SIGNER_PUBLIC_KEY', { SIGNER_PUBLIC_KEY: JSON.stringify(PUBLIC_JWK) }],
     ...['', '{', '[]', '{"kty":"RSA","kid":"k"}', JSON.stringify({ ...PUBLIC_JWK, kid: '' }), JSON.stringify({ ...PUBLIC_JWK, crv: 'P-384' }), JSON.stringify({ ...PUBLIC_JWK, d: 'eA' })].map(
       (text): Bad => ['SIGNER_PUBLIC_KEY', { ...SIGNED_THERE, SIGNER_PUBLIC_KEY: text }],

@@ -49,6 +49,24 @@ test('a request carries the client it was signed for, and its answer is believed
   }
 })
 
+test('that an edge named the client is signed, and so is that none did', async () => {
+  for (const client of [CLIENT, { ...CLIENT, isNamedByEdge: true } as const]) {
+    const { jws } = await gateway().signRequest(CREDENTIAL, client)
+    expect(decodeJwt(jws)).toMatchObject({ client: { isNamedByEdge: 'isNamedByEdge' in client } })
+    expect((await openGenuine(jws)).client).toEqual(client)
+  }
+})
+
+test.each([[undefined], [null], [true], [1], ['false'], [0], [[]]])(
+  'a client of whom it is not said that no edge named it (%j) counts as named by one',
+  async (isNamedByEdge) => {
+    const genuine = decodeJwt((await gateway().signRequest(CREDENTIAL, CLIENT)).jws)
+    const client = { ...CLIENT, isNamedByEdge }
+    const jws = await createSignature([KEY], TO_VERIFIER, () => NOW).sign({ ...genuine, client })
+    expect((await openGenuine(jws)).client).toEqual({ ...CLIENT, isNamedByEdge: true })
+  },
+)
+
 test('a message says neither the credential nor the key', async () => {
   const { jws } = await gateway().signRequest(CREDENTIAL, CLIENT)
   expect(JSON.stringify(decodeJwt(jws))).not.toContain('AAAA')

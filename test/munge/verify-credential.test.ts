@@ -248,3 +248,31 @@ test('what only the host map allows is accepted, and its line in the log says so
   expect(await strict.verifier.verify(CREDENTIAL, CLIENT)).toMatchObject({ user: 'alice' })
   expect(strict.lines[0]).not.toHaveProperty('hostBinding')
 })
+
+const AT_EDGE: ClientAddress = { ...CLIENT, isNamedByEdge: true }
+
+test.each(['strict', 'off'] as const)(
+  'a client that Cloudflare names is refused with %s binding, before munged is asked: the credential is not used up',
+  async (hostBinding) => {
+    const { verifier, asked, lines } = setUp({}, { policy: { hostBinding } })
+    expect(await verifier.verify(CREDENTIAL, AT_EDGE)).toMatchObject({ rule: 'munge_edge_needs_map' })
+    expect(asked).toEqual([])
+    expect(lines).toMatchObject([
+      { event: 'munge_decision', outcome: 'refused', rule: 'munge_edge_needs_map' },
+    ])
+    expect(await verifier.verify(CREDENTIAL, CLIENT)).toMatchObject({ user: 'alice' })
+  },
+)
+
+test('a client that Cloudflare names is held against the map', async () => {
+  const hostMap: HostMap = {
+    hosts: 1,
+    sharedHosts: 0,
+    has: (origin, client) => `${origin} ${client}` === '10.1.0.9 10.0.0.7',
+  }
+  const verify = (originAddress: string) =>
+    setUp({ originAddress }, { policy: { hostBinding: 'map' }, hostMap }).verifier.verify(CREDENTIAL, AT_EDGE)
+  expect(await verify('10.1.0.9')).toMatchObject({ user: 'alice' })
+  expect(await verify('10.1.0.8')).toMatchObject({ rule: 'munge_wrong_host' })
+  expect(await verify('127.0.1.1')).toMatchObject({ rule: 'munge_wrong_host' })
+})

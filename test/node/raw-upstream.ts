@@ -37,7 +37,7 @@ export class RawUpstream {
   get address(): SlurmrestdAddress {
     const bound = this.#server.address() as AddressInfo | string
     if (typeof bound === 'string') return { kind: 'unix', path: bound }
-    return { kind: 'url', url: new URL(`http://127.0.0.1:${bound.port}`) }
+    return { kind: 'url', url: new URL(`http://127.0.0.1:${bound.port}`), serviceHeaders: {} }
   }
 
   async close(): Promise<void> {

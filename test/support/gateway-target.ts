@@ -1,7 +1,7 @@
 /** A gateway under test: the same app as a Node process or as a Worker in workerd, reached over plain TCP. */
 
 import type { Readable } from 'node:stream'
-import { Miniflare } from 'miniflare'
+import { Miniflare, type WorkerOptions } from 'miniflare'
 import { Program, waitUntil } from './program.ts'
 import { CLI_PATH, findFreePort, isAnswering, type Environment } from './surroundings.ts'
 import { loadWorkerBundle } from './worker-bundle.ts'
@@ -47,20 +47,22 @@ export const startNodeTarget: StartTarget = async (environment) => {
   }
 }
 
-export const startWorkerdTarget: StartTarget = (environment) => {
-  const variables: Environment = { CLIENT_ADDRESS_FROM: 'cf-connecting-ip', ...environment }
-  return startWorker(
-    Object.fromEntries(
-      Object.entries(variables).filter((entry): entry is [string, string] => entry[1] !== undefined),
-    ),
-  )
+export const startWorkerdTarget: StartTarget = (environment) =>
+  startWorker(toBindings({ CLIENT_ADDRESS_FROM: 'cf-connecting-ip', ...environment }))
+
+export function toBindings(environment: Environment): Bindings {
+  const isSet = (entry: [string, string | undefined]): entry is [string, string] => entry[1] !== undefined
+  return Object.fromEntries(Object.entries(environment).filter(isSet))
 }
 
 /** What wrangler makes of the values in its file; what is no string becomes a JSON binding. */
 export type Bindings = Readonly<Record<string, string | number | boolean | string[]>>
 
+/** Bindings that are no settings: services with a certificate in the place of `mtls_certificates`, and Hyperdrive's. */
+export type OtherBindings = Partial<Pick<WorkerOptions, 'serviceBindings' | 'hyperdrives'>>
+
 /** The Worker that wrangler would deploy, in workerd. */
-export async function startWorker(bindings: Bindings): Promise<Target> {
+export async function startWorker(bindings: Bindings, others: OtherBindings = {}): Promise<Target> {
   const lines: string[] = []
   const { script, compatibility } = await loadWorkerBundle()
   const miniflare = new Miniflare({
@@ -68,6 +70,7 @@ export async function startWorker(bindings: Bindings): Promise<Target> {
     script,
     ...compatibility,
     bindings,
+    ...others,
     // Straight to the Worker: no entry Worker of the simulator in between that would mend requests.
     unsafeDirectSockets: [{ host: HOST, port: 0 }],
     handleRuntimeStdio(stdout: Readable, stderr: Readable) {

@@ -33,6 +33,7 @@ ${OTHER_ADDRESS} shared 198.51.100.11 ${SHARED_ADDRESS}
 export const CLI_PATH = join(import.meta.dirname, '../../dist/cli.js')
 
 export type Environment = Readonly<Record<string, string | undefined>>
+export type HostBinding = 'strict' | 'map'
 
 export interface Surroundings {
   /** Who signs Slurm tokens. */
@@ -47,10 +48,10 @@ export interface Surroundings {
   /** Another cluster: another key, the same address. */
   readonly otherClusterMunge: MungeDaemon
   readonly relays: { readonly database: Relay; readonly verifier: Relay; readonly upstream: Relay }
-  /** What every verifier is configured with, but for its port. */
+  /** What every verifier of the gateway's is configured with, but for its port. */
   readonly verifierEnvironment: Environment
-  /** A second verifier, of the same munged and key, with host binding by `HOST_MAP`. */
-  readonly mapVerifierUrl: string
+  /** Verifiers of the same munged and key by their host binding, `map` with `HOST_MAP`; the gateway's is one of them. */
+  readonly verifierUrls: Readonly<Record<HostBinding, string>>
   /** What a gateway is configured with, but for the runtime's own and how it learns addresses. */
   readonly gatewayEnvironment: Environment
   /** Nothing printed may contain one of these. */
@@ -63,8 +64,14 @@ export interface Surroundings {
   stop(): Promise<void>
 }
 
-/** @param signer who signs Slurm tokens: with `verifier` no gateway has Slurm's key. */
-export async function startSurroundings(signer: 'gateway' | 'verifier' = 'gateway'): Promise<Surroundings> {
+/**
+ * @param signer who signs Slurm tokens: with `verifier` no gateway has Slurm's key.
+ * @param binding of the gateway's verifier.
+ */
+export async function startSurroundings(
+  signer: 'gateway' | 'verifier' = 'gateway',
+  binding: HostBinding = 'strict',
+): Promise<Surroundings> {
   const users = requireTestUsers()
   const directory = mkdtempSync(join(tmpdir(), 'slurmgate-test-'))
   chmodSync(directory, 0o755)
@@ -122,13 +129,18 @@ export async function startSurroundings(signer: 'gateway' | 'verifier' = 'gatewa
   }
   const hostMapFile = join(directory, 'hosts.map')
   writeFileSync(hostMapFile, HOST_MAP, { mode: 0o644 })
-  const [verifier, mapVerifier] = await Promise.all([
-    startVerifier(verifierSettings),
-    startVerifier({ ...verifierSettings, MUNGE_HOST_BINDING: 'map', MUNGE_HOST_MAP_FILE: hostMapFile }),
+  const verifierEnvironments = {
+    strict: verifierSettings,
+    map: { ...verifierSettings, MUNGE_HOST_BINDING: 'map', MUNGE_HOST_MAP_FILE: hostMapFile },
+  }
+  const [strictVerifier, mapVerifier] = await Promise.all([
+    startVerifier(verifierEnvironments.strict),
+    startVerifier(verifierEnvironments.map),
   ])
+  const verifierPorts = { strict: strictVerifier.port, map: mapVerifier.port }
   const relays = {
     database: databaseRelay,
-    verifier: await Relay.start({ host: '127.0.0.1', port: verifier.port }),
+    verifier: await Relay.start({ host: '127.0.0.1', port: verifierPorts[binding] }),
     upstream: await Relay.start({ host: '127.0.0.1', port: upstream.port }),
   }
 
@@ -143,8 +155,11 @@ export async function startSurroundings(signer: 'gateway' | 'verifier' = 'gatewa
     otherHostMunge,
     otherClusterMunge,
     relays,
-    verifierEnvironment: verifierSettings,
-    mapVerifierUrl: `http://127.0.0.1:${String(mapVerifier.port)}`,
+    verifierEnvironment: verifierEnvironments[binding],
+    verifierUrls: {
+      strict: `http://127.0.0.1:${String(verifierPorts.strict)}`,
+      map: `http://127.0.0.1:${String(verifierPorts.map)}`,
+    },
     secrets,
     errorAnswers: [],
     runCli,
@@ -161,7 +176,7 @@ export async function startSurroundings(signer: 'gateway' | 'verifier' = 'gatewa
     },
     get lines() {
       return [
-        ...verifier.program.lines,
+        ...strictVerifier.program.lines,
         ...mapVerifier.program.lines,
         ...munge.lines,
         ...otherHostMunge.lines,
@@ -170,7 +185,7 @@ export async function startSurroundings(signer: 'gateway' | 'verifier' = 'gatewa
       ]
     },
     async stop() {
-      await Promise.all([verifier.program.stop(), mapVerifier.program.stop()])
+      await Promise.all([strictVerifier.program.stop(), mapVerifier.program.stop()])
       await Promise.all(Object.values(relays).map((relay) => relay.stop()))
       await Promise.all([munge.stop(), otherHostMunge.stop(), otherClusterMunge.stop(), upstream.stop()])
       await postgres.stop()

@@ -1,5 +1,6 @@
 /** What `wrangler deploy` would upload: small, self-contained, and nothing of Node's side in it. */
 
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
@@ -82,6 +83,14 @@ it('is run by the tests with the date and flags that would be deployed', async (
     compatibility_date: bundle.compatibility.compatibilityDate,
     compatibility_flags: bundle.compatibility.compatibilityFlags,
   })
+}, 180_000)
+
+it('would be deployed under no address of its own: no workers.dev name, no preview URLs, in no environment', async () => {
+  const { unstable_readConfig: readConfig } = await import('wrangler')
+  const config = join(ROOT, 'wrangler.toml')
+  const configuration: unknown = readConfig({ config }, { hideWarnings: true })
+  expect(configuration).toMatchObject({ workers_dev: false, preview_urls: false })
+  expect(readFileSync(config, 'utf8')).not.toMatch(/^\s*\[+\s*env\b/m)
 }, 180_000)
 
 it.each([

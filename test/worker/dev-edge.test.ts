@@ -18,6 +18,7 @@ const SETTINGS: Environment = {
   DATABASE_URL: `postgres://u:${PASSWORD}@127.0.0.1:1/d`,
   SLURMRESTD_URL: 'http://127.0.0.1:1',
   SLURM_JWT_HS256_KEY: KEY,
+  SLURM_KEY_AT_EDGE: 'accept-cluster-root',
 }
 
 interface DevEdge {
@@ -124,6 +125,19 @@ it(
       expect(log()).not.toContain(KEY)
 
       await expectEnd(edge, 'SIGTERM')
+    })
+  },
+  TIMEOUT,
+)
+
+it(
+  'Slurm’s key without consent is 503, and the log says what it would mean and how to consent',
+  async () => {
+    await withDevEdge({ ...SETTINGS, SLURM_KEY_AT_EDGE: undefined }, async (edge) => {
+      expect((await edge.get('/ping')).status).toBe(503)
+      const log = (): string => edge.program.lines.join('\n')
+      await waitUntil('the log says so', () => log().includes('SLURM_KEY_AT_EDGE=accept-cluster-root'))
+      expect(log()).not.toContain(KEY)
     })
   },
   TIMEOUT,

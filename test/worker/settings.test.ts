@@ -1,7 +1,7 @@
 /** Settings on Workers: what is bad or cannot be done there is 503 without names, and the log names it without values. */
 
 import { describe, expect, it } from 'vitest'
-import { startWorker, type Bindings } from '../support/gateway-target.ts'
+import { startWorker, type Bindings, type OtherBindings } from '../support/gateway-target.ts'
 import { requestRaw } from '../support/raw-http.ts'
 import { waitUntil } from '../support/program.ts'
 
@@ -13,6 +13,11 @@ const GOOD: Bindings = {
   DATABASE_URL: `postgres://u:${CANARY}@127.0.0.1:1/d`,
   SLURMRESTD_URL: 'http://127.0.0.1:1',
   SLURM_JWT_HS256_KEY: KEY,
+  SLURM_KEY_AT_EDGE: 'accept-cluster-root',
+}
+const VERIFIER_ACCESS: Bindings = {
+  MUNGE_VERIFIER_ACCESS_CLIENT_ID: 'x.access',
+  MUNGE_VERIFIER_ACCESS_CLIENT_SECRET: CANARY,
 }
 const REMOTE: Bindings = { MUNGE_MODE: 'remote', MUNGE_VERIFIER_KEY: KEY }
 const UNCONFIGURED = 'slurmgate is not configured\n'
@@ -28,8 +33,8 @@ interface Start {
 }
 
 /** Asks for the jobs without a credential: a configured gate answers 401. */
-async function ask(bindings: Bindings): Promise<Start> {
-  const target = await startWorker(bindings)
+async function ask(bindings: Bindings, others: OtherBindings = {}): Promise<Start> {
+  const target = await startWorker(bindings, others)
   try {
     const { status, headers, body } = await requestRaw(
       { host: target.host, port: target.port },
@@ -105,6 +110,41 @@ describe('what a Worker cannot do, or may not, is refused', () => {
       /^MUNGE_VERIFIER_URL must be https$/,
     ],
     [
+      'Slurm’s key without a word about it',
+      { SLURM_KEY_AT_EDGE: '' },
+      /^SLURM_JWT_HS256_KEY on a Worker makes whoever gets its secrets root on the cluster: .*SLURM_KEY_AT_EDGE=accept-cluster-root$/,
+    ],
+    [
+      'Slurm’s key with another word',
+      { SLURM_KEY_AT_EDGE: true },
+      /^SLURM_KEY_AT_EDGE may say accept-cluster-root, or nothing$/,
+    ],
+    [
+      'a way to slurmrestd without a service credential',
+      { SLURMRESTD_URL: 'https://slurm.example' },
+      /^SLURMRESTD_URL needs a service credential on Workers: SLURMRESTD_ACCESS_CLIENT_ID and SLURMRESTD_ACCESS_CLIENT_SECRET, or a binding SLURMRESTD_MTLS$/,
+    ],
+    [
+      'a way to the verifier without a service credential',
+      { ...REMOTE, MUNGE_VERIFIER_URL: 'https://munge.example' },
+      /^MUNGE_VERIFIER_URL needs a service credential on Workers: MUNGE_VERIFIER_ACCESS_CLIENT_ID and MUNGE_VERIFIER_ACCESS_CLIENT_SECRET, or a binding MUNGE_VERIFIER_MTLS$/,
+    ],
+    [
+      'half a service token',
+      { SLURMRESTD_URL: 'https://slurm.example', SLURMRESTD_ACCESS_CLIENT_SECRET: CANARY },
+      /^SLURMRESTD_ACCESS_CLIENT_ID and SLURMRESTD_ACCESS_CLIENT_SECRET go together$/,
+    ],
+    [
+      'a certificate that is a text',
+      { SLURMRESTD_MTLS: CANARY },
+      /^SLURMRESTD_MTLS must be a binding of kind mtls_certificates/,
+    ],
+    [
+      'Postgres off loopback without TLS',
+      { DATABASE_URL: `postgres://u:${CANARY}@db.example/d?sslmode=prefer` },
+      /^DATABASE_URL must have sslmode=verify-full \(or verify-ca, require\) on Workers, off loopback$/,
+    ],
+    [
       'a key in a file',
       { SLURM_JWT_HS256_KEY: '', SLURM_JWT_HS256_KEY_FILE: `/etc/${CANARY}` },
       /^SLURM_JWT_HS256_KEY_FILE needs a runtime with files/,
@@ -122,6 +162,25 @@ describe('what a Worker cannot do, or may not, is refused', () => {
     TIMEOUT,
   )
 })
+
+it(
+  'a Worker that is far from the cluster is a gate with a service credential on each hop: a token of Access, or a certificate',
+  async () => {
+    const certificate = { network: { allow: ['private'] } }
+    const far: Bindings = {
+      ...GOOD,
+      DATABASE_URL: `postgres://u:${CANARY}@db.example/d?sslmode=verify-full`,
+      SLURMRESTD_URL: 'https://slurm.example',
+      ...REMOTE,
+      MUNGE_VERIFIER_URL: 'https://munge.example',
+      ...VERIFIER_ACCESS,
+    }
+    const start = await ask(far, { serviceBindings: { SLURMRESTD_MTLS: certificate } })
+    expect(start).toMatchObject({ status: 401, problems: [] })
+    expect(start.answer + start.log).not.toContain(CANARY)
+  },
+  TIMEOUT,
+)
 
 /** wrangler.toml makes these of what is not in quotes; one that were dropped would leave its rule out unseen. */
 describe('a binding that is no string is understood as text', () => {

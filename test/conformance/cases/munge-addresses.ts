@@ -101,7 +101,7 @@ const mapped: ConformanceCase = {
   name: 'with a host map a credential is taken from the addresses of its host and from no other',
   source: 'CONTRACT Host binding: `map` also consults the file',
   run: (bench) =>
-    bench.withSettings({ MUNGE_VERIFIER_URL: bench.world.mapVerifierUrl }, async (withMap) => {
+    bench.withSettings({ MUNGE_VERIFIER_URL: bench.world.verifierUrls.map }, async (withMap) => {
       for (const { what, clientAddress, isTaken, isOtherHost } of MAPPED_SENDERS) {
         withMap.reset()
         const from = isOtherHost === true ? withMap.world.otherHostMunge : withMap.world.munge
@@ -112,6 +112,30 @@ const mapped: ConformanceCase = {
         else expectRefusal(withMap, answer, 'munge_wrong_host', 'munge_client_address_unknown')
       }
     }),
+}
+
+/** The address that Cloudflare names, taken at its word by either runtime. */
+const behindEdge: ConformanceCase = {
+  name: 'behind Cloudflare a strict verifier takes no credential and uses none up; one with a host map takes it',
+  source: 'SECURITY.md: host binding behind Cloudflare is `map`, or MUNGE is off',
+  run(bench) {
+    const asVerifiedAt = (url: string) => ({
+      CLIENT_ADDRESS_FROM: 'cf-connecting-ip',
+      MUNGE_VERIFIER_URL: url,
+    })
+    const { strict, map } = bench.world.verifierUrls
+    return bench.withSettings(asVerifiedAt(strict), (atStrict) =>
+      bench.withSettings(asVerifiedAt(map), async (atMap) => {
+        const headers = [['CF-Connecting-IP', HOME_ADDRESS] as const, asMunge(await bench.makeCredential())]
+        const request = { headers, clientAddress: null }
+        expectRefusal(atStrict, await atStrict.send(request), 'munge_edge_needs_map')
+        expectForwarded(atMap, await atMap.send(request))
+        atMap.reset()
+        expectRefusal(atMap, await atMap.send(request), 'munge_replayed')
+        expectForwarded(atStrict, await atStrict.sendAs('free'))
+      }),
+    )
+  },
 }
 
 const settings: readonly ConformanceCase[] = [
@@ -145,4 +169,4 @@ const settings: readonly ConformanceCase[] = [
   },
 ]
 
-export const MUNGE_ADDRESS_CASES: readonly ConformanceCase[] = [...addresses, mapped, ...settings]
+export const MUNGE_ADDRESS_CASES: readonly ConformanceCase[] = [...addresses, mapped, behindEdge, ...settings]
