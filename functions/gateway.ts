@@ -13,6 +13,7 @@ import { createSparingLine } from '../src/sparing-line.ts'
 import { openDatabase, type Database } from '../src/tokens/database.ts'
 import { createLocalReplayGuard, createPostgresReplayGuard } from '../src/tokens/replay-guard.ts'
 import { createTokenStore } from '../src/tokens/token-store.ts'
+import { createNodeDeliver } from './node/deliver.ts'
 import { openHostMap, type HostMapWatch } from './node/host-map-watch.ts'
 import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
@@ -59,7 +60,8 @@ export async function runGateway(env: Environment): Promise<void> {
   const database = openDatabase(settings.databaseUrl)
   const upstream = createUndiciUpstream(
     settings.slurmrestd,
-    settings.upstreamMaxConcurrency + SPARE_CONNECTIONS,
+    settings.slotLimits.all + SPARE_CONNECTIONS,
+    settings.clientStallMilliseconds,
   )
   if (!(await isSchemaFit(database.db, 'slurmgate gateway', log))) {
     process.exitCode = EXIT_FAILED
@@ -73,6 +75,7 @@ export async function runGateway(env: Environment): Promise<void> {
     munge: buildVerifier(settings, { channel, hostMap, log }),
     channel,
     reader: createNodeRequestReader(now),
+    deliver: createNodeDeliver(settings.clientStallMilliseconds),
     maySharePromises: true,
     now,
     randomBytes: randomUint8Array,

@@ -6,6 +6,7 @@
 import { waitUntil } from 'cloudflare:workers'
 import { buildGateway } from '../src/build-gateway.ts'
 import { createClockAlarm } from '../src/clock-alarm.ts'
+import { deliverAsResponse } from '../src/gate-answer.ts'
 import type { RequestReader } from '../src/gate-request.ts'
 import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
 import { createVerifierChannel, type VerifierChannel } from '../src/munge/verifier-channel.ts'
@@ -63,6 +64,7 @@ function startGateway(bindings: Record<string, unknown>): Gateway | { readonly p
     munge: buildVerifier(settings, channel, log),
     channel,
     reader,
+    deliver: deliverAsResponse,
     maySharePromises: false,
     now,
     randomBytes,

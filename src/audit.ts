@@ -5,6 +5,7 @@
  */
 
 import { answerRefusal, answerRule } from './answer.ts'
+import type { GateAnswer } from './gate-answer.ts'
 import type { GateRequest } from './gate-request.ts'
 import type { GrantRule } from './authorize.ts'
 import { formatVersion, type Operation } from './operation.ts'
@@ -18,9 +19,9 @@ export interface Trail {
   note(known: { principal?: Principal; operation?: Operation | string }): void
   /** @param jobs that the call lists in its document, canonical ids. */
   allow(rule: GrantRule | 'any_credential', jobs?: readonly string[]): void
-  refuse(refusal: Refusal): Response
+  refuse(refusal: Refusal): GateAnswer
   /** No decision could be made, or it could not be carried out. @param cause whatever was thrown. */
-  fail(cause: unknown): Response
+  fail(cause: unknown): GateAnswer
   /** slurmrestd answered the allowed request. */
   answered(upstreamStatus: number): void
 }
@@ -52,19 +53,19 @@ export function createAudit(
         decide('audit', rule, 'allowed', jobs.length === 0 ? {} : { jobs })
       },
       refuse(refusal) {
-        const response = answerRefusal(requestId, refusal)
-        decide('audit', refusal.rule, 'refused', { status: response.status })
-        return response
+        const answer = answerRefusal(requestId, refusal)
+        decide('audit', refusal.rule, 'refused', { status: answer.status })
+        return answer
       },
       fail(cause) {
         const outage =
           cause instanceof Outage ? cause : new Outage('internal_error', 'unforeseen failure', { cause })
-        const response = answerRule(requestId, outage.rule)
-        const { status } = response
+        const answer = answerRule(requestId, outage.rule)
+        const { status } = answer
         const detail = describeOutage(outage)
         if (allowedAt === null) decide('error', outage.rule, 'outage', { status, detail })
         else log.write('error', 'upstream', { request_id: requestId, rule: outage.rule, status, detail })
-        return response
+        return answer
       },
       answered(upstreamStatus) {
         const milliseconds = allowedAt === null ? null : Math.round(now() - allowedAt)

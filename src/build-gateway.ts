@@ -1,12 +1,15 @@
 /** Puts a gateway together from its settings and from what the runtime hands in. Used by every entry in `functions/`. */
 
 import type { Hono } from 'hono'
+import { discardBody } from './byte-stream.ts'
 import { createClientAddressFinder } from './client-address.ts'
+import type { Deliver } from './gate-answer.ts'
 import type { RequestReader } from './gate-request.ts'
 import { createGateway } from './gateway.ts'
 import { ANSWER_TIME_LIMITS } from './limits.ts'
 import type { VerifierChannel } from './munge/verifier-channel.ts'
 import type { Clock, Log, MungeVerifier, RandomBytes, ReplayGuard, TokenStore, Upstream } from './ports.ts'
+import { nameCaller } from './principal.ts'
 import { createReadiness } from './readiness.ts'
 import type { GatewaySettings } from './settings.ts'
 import { createLeasedSlots, createQueuedSlots } from './slots.ts'
@@ -24,6 +27,7 @@ export interface GatewayParts {
   /** Set exactly where the settings have a `verifier`. */
   readonly channel: VerifierChannel | null
   readonly reader: RequestReader
+  readonly deliver: Deliver
   /** Whether one request may wait for what another one started: not on workerd. */
   readonly maySharePromises: boolean
   readonly now: Clock
@@ -36,8 +40,8 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
   const timeoutMilliseconds = settings.upstreamTimeoutMilliseconds
   const slurmTokens = buildSlurmTokens(settings, parts)
   const slots = maySharePromises
-    ? createQueuedSlots(settings.upstreamMaxConcurrency)
-    : createLeasedSlots(settings.upstreamMaxConcurrency, findLeaseMilliseconds(timeoutMilliseconds), now)
+    ? createQueuedSlots(settings.slotLimits)
+    : createLeasedSlots(settings.slotLimits, findLeaseMilliseconds(timeoutMilliseconds), now)
   const checks = {
     database: () => tokens.check(),
     slurmrestd: () => checkSlurmrestd(upstream),
@@ -49,7 +53,7 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
     ...parts,
     ...{ deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes },
     confirm: slurmTokens.confirm,
-    send: createSendUpstream({ upstream, slurmTokens, slots, timeoutMilliseconds, now }),
+    send: createSendUpstream({ upstream, slurmTokens, slots, nameCaller, timeoutMilliseconds, now }),
     versions: createVersionCatalog({ ...parts, setting: settings.versions, timeoutMilliseconds }),
     requestsPerSecond: settings.rateLimitPerSecond,
     findReadiness: createReadiness({ checks, maySharePromises, now, log }),
@@ -86,5 +90,5 @@ async function checkSlurmrestd(upstream: Upstream): Promise<void> {
     body: null,
     timeoutMilliseconds: CHECK_TIMEOUT_MILLISECONDS,
   })
-  await answer.body?.cancel()
+  await discardBody(answer.body)
 }

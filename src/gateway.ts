@@ -9,6 +9,7 @@ import { createAuthenticator, type AuthenticatorOptions } from './authenticate.t
 import { readCredential } from './credential.ts'
 import { createCredentialedPaths } from './credentialed-path.ts'
 import { forwardAnswer } from './forward.ts'
+import type { Deliver, GateAnswer } from './gate-answer.ts'
 import {
   buildRequestId,
   createGateRequestReader,
@@ -31,6 +32,7 @@ export interface GatewayOptions
   readonly bodyMaxBytes: number
   readonly areWritesBound: boolean
   readonly send: SendUpstream
+  readonly deliver: Deliver
   readonly log: Log
 }
 
@@ -50,7 +52,7 @@ export function createGateway(options: GatewayOptions): Hono {
   const beginTrail = createAudit(options.log, options.now)
 
   /** Refusals are in the contract's order ("First match wins"). */
-  async function decide(received: GateRequest, trail: Trail): Promise<Response> {
+  async function decide(received: GateRequest, trail: Trail): Promise<GateAnswer> {
     if (received.headBytes > HEAD_MAX_BYTES) return trail.refuse(refuse('head_too_large'))
     const publicAnswer = await answerPublicPath(received)
     if (publicAnswer !== null) return publicAnswer
@@ -80,9 +82,11 @@ export function createGateway(options: GatewayOptions): Hono {
     .all('*', async (context) => {
       const request = readGateRequest(context)
       const trail = beginTrail(request)
-      return decide(request, trail).catch((cause: unknown) => trail.fail(cause))
+      const answer = await decide(request, trail).catch((cause: unknown) => trail.fail(cause))
+      return options.deliver(answer, context)
     })
-    .onError((cause) =>
-      beginTrail({ requestId: buildRequestId(options.randomBytes), client: null }).fail(cause),
-    )
+    .onError((cause, context) => {
+      const trail = beginTrail({ requestId: buildRequestId(options.randomBytes), client: null })
+      return options.deliver(trail.fail(cause), context)
+    })
 }

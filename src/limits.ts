@@ -81,6 +81,7 @@ export const SLURM_TOKENS_KEPT = 4_096
 
 /** Requests that may wait for an upstream slot, and for how long. */
 export const QUEUE_MAX_REQUESTS = 512
+export const QUEUE_MAX_OF_CALLER = 128
 export const QUEUE_MAX_MILLISECONDS = 10_000
 
 /** A client that takes nothing of a long answer for so long is cut off: it holds a slot of slurmrestd. */

@@ -3,6 +3,7 @@
  * `src/` reads none of these by itself, so that the same code runs on Node and on workerd.
  */
 
+import type { Body } from './byte-stream.ts'
 import type { Refusal } from './refusal.ts'
 import type { SlurmToken } from './slurm-token.ts'
 
@@ -96,13 +97,18 @@ export interface UpstreamRequest {
   readonly timeoutMilliseconds: number
   /** Called once when slurmrestd is done with the request: answered whole, failed, or cut off. */
   readonly onEnd?: () => void
+  /**
+   * Asked once the length of an answer is known: with true it comes whole, as bytes, and slurmrestd is done by then.
+   * Absent: every answer is a stream.
+   */
+  readonly takeWhole?: ((contentLength: number) => boolean) | undefined
 }
 
 export interface UpstreamAnswer {
   readonly status: number
   readonly contentType: string | null
   readonly contentLength: number | null
-  readonly body: ReadableStream<Uint8Array> | null
+  readonly body: Body
 }
 
 /** slurmrestd. Sends each request once: never retries. */

@@ -54,3 +54,8 @@ export type Principal = MungePrincipal | TokenPrincipal
 export function isRestricted(principal: Principal): principal is RestrictedToken {
   return principal.method === 'token' && principal.account !== null
 }
+
+/** Who shares what there is to share: a Slurm user by MUNGE, from whatever host; or one API token, whoever else acts as its user. */
+export function nameCaller(principal: Principal): string {
+  return principal.method === 'munge' ? `munge ${principal.slurmUser}` : `token ${principal.tokenId}`
+}

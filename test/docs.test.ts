@@ -158,7 +158,7 @@ function buildDefaults(): Readonly<Record<string, string>> {
     PUBLIC_BASE_PATH: `\`${node.basePath}\``,
     REQUEST_BODY_MAX_BYTES: String(node.bodyMaxBytes),
     RATE_LIMIT_PER_SECOND: String(node.rateLimitPerSecond),
-    'UPSTREAM_TIMEOUT_SECONDS UPSTREAM_MAX_CONCURRENCY': `${node.upstreamTimeoutMilliseconds / 1000}, ${node.upstreamMaxConcurrency}`,
+    'UPSTREAM_TIMEOUT_SECONDS UPSTREAM_MAX_CONCURRENCY': `${node.upstreamTimeoutMilliseconds / 1000}, ${node.slotLimits.all}`,
     LOG_LEVEL: `\`${node.logLevel}\``,
   }
 }

@@ -4,6 +4,7 @@ import { sql } from 'drizzle-orm'
 import { createClockAlarm } from '../../src/clock-alarm.ts'
 import { CLOCK_SKEW_MAX_SECONDS } from '../../src/limits.ts'
 import { createVerifierChannel } from '../../src/munge/verifier-channel.ts'
+import { discardBody } from '../../src/byte-stream.ts'
 import type { Log, MungeVerifier } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
 import { type GatewaySettings, parseGatewaySettings } from '../../src/settings.ts'
@@ -110,7 +111,7 @@ async function askSlurmrestd(settings: GatewaySettings): Promise<string> {
       body: null,
       timeoutMilliseconds: UPSTREAM_TIMEOUT_MILLISECONDS,
     })
-    await body?.cancel()
+    await discardBody(body)
     return `answers (HTTP ${status} without a token)`
   } finally {
     void upstream.close().catch(() => undefined)

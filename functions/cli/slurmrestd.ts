@@ -45,7 +45,8 @@ export async function withSlurmrestd<T>(
       deniedUsers,
       now: clock,
     }),
-    slots: createQueuedSlots(1),
+    slots: createQueuedSlots({ all: 1, accounting: 1, perCaller: 1 }),
+    nameCaller: ({ slurmUser }) => slurmUser,
     timeoutMilliseconds,
     now: clock,
   })

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { createClientAddressFinder } from '../../src/client-address.ts'
+import { deliverAsResponse } from '../../src/gate-answer.ts'
 import { createGateway } from '../../src/gateway.ts'
 import type { TokenRecord, UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
 import { readOriginForm } from '../../src/request-target.ts'
@@ -121,6 +122,7 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
     boundDigest: null,
   }
   const app = createGateway({
+    deliver: deliverAsResponse,
     requestsPerSecond: 0,
     tokens: {
       findByDigest: (digest) => Promise.resolve(RECORDS.get(Buffer.from(digest).toString('hex')) ?? null),
@@ -159,7 +161,8 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
         deniedUsers,
         now,
       }),
-      slots: createQueuedSlots(16),
+      slots: createQueuedSlots({ all: 16, accounting: 16, perCaller: 16 }),
+      nameCaller: ({ slurmUser }) => slurmUser,
       timeoutMilliseconds: 1000,
       now,
     }),

@@ -2,8 +2,10 @@
 
 import { createHash } from 'node:crypto'
 import { createClientAddressFinder } from '../../src/client-address.ts'
+import { deliverAsResponse } from '../../src/gate-answer.ts'
 import { createGateway } from '../../src/gateway.ts'
 import type { MungeIdentity, TokenRecord, UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
+import { nameCaller } from '../../src/principal.ts'
 import { createQueuedSlots } from '../../src/slots.ts'
 import { createSlurmTokenSource } from '../../src/slurm-token.ts'
 import { createSendUpstream } from '../../src/upstream-request.ts'
@@ -91,7 +93,7 @@ export function createInMemoryGate(
   let sentTarget = '/'
   const now = () => world.now
   const deniedUsers = new Set(['root'])
-  const slots = createQueuedSlots(4)
+  const slots = createQueuedSlots({ all: 4, accounting: 4, perCaller: 4 })
   const app = createGateway({
     tokens: {
       findByDigest: (bytes) => {
@@ -127,6 +129,7 @@ export function createInMemoryGate(
     findReadiness: () => Promise.resolve({ isReady: true, dependencies: { database: 'ok' } }),
     bodyMaxBytes: more.bodyMaxBytes ?? 1000,
     confirm: null,
+    deliver: deliverAsResponse,
     requestsPerSecond: more.requestsPerSecond ?? 0,
     send: createSendUpstream({
       upstream: {
@@ -135,8 +138,10 @@ export function createInMemoryGate(
           events.push(`${request.method} ${request.target}`)
           const answer = await world.answer()
           const onEnd = request.onEnd ?? (() => undefined)
-          if (answer.body === null) onEnd()
-          return { ...answer, body: answer.body === null ? null : watchEnd(answer.body, onEnd) }
+          const { body } = answer
+          if (body instanceof ReadableStream) return { ...answer, body: watchEnd(body, onEnd) }
+          onEnd()
+          return answer
         },
       },
       slurmTokens: createSlurmTokenSource({
@@ -146,6 +151,7 @@ export function createInMemoryGate(
         now,
       }),
       slots,
+      nameCaller,
       timeoutMilliseconds: 1000,
       now,
     }),
