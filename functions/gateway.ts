@@ -11,6 +11,7 @@ import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
 import { findSigningProblems } from '../src/signing-settings.ts'
 import { createSparingLine } from '../src/sparing-line.ts'
 import { openDatabase, type Database } from '../src/tokens/database.ts'
+import { createChangeListener } from '../src/tokens/change-listener.ts'
 import { createLocalReplayGuard, createPostgresReplayGuard } from '../src/tokens/replay-guard.ts'
 import { createTokenStore } from '../src/tokens/token-store.ts'
 import { createNodeDeliver } from './node/deliver.ts'
@@ -68,9 +69,15 @@ export async function runGateway(env: Environment): Promise<void> {
     return database.close()
   }
   const channel = buildChannel(settings, log)
+  const tokenChanges = createChangeListener({
+    url: settings.databaseUrl,
+    ...{ log, now, randomBytes: randomUint8Array },
+  })
   const app = buildGateway(settings, {
     upstream,
     tokens: createTokenStore(database.db),
+    tokenChanges,
+    sha256: nodeSha256,
     replays: buildReplayGuard(settings, database.db, log),
     munge: buildVerifier(settings, { channel, hostMap, log }),
     channel,
@@ -85,12 +92,13 @@ export async function runGateway(env: Environment): Promise<void> {
   const server = createHttpServer(app, listener, tls, {
     onDrop: () => logDrop({ connectionsMax: GATEWAY_SERVER_LIMITS.connectionsMax }),
   })
+  tokenChanges.start()
   await server.listen()
   log.write('info', 'gateway_started', describe(settings))
   hostMap?.start(log)
   log.write('info', 'gateway_stopping', { signal: await findStopSignal() })
   await server.stop(STOP_MILLISECONDS)
-  await Promise.all([upstream.close(), database.close()])
+  await Promise.all([upstream.close(), tokenChanges.close(), database.close()])
 }
 
 /** Version discovery and readiness do not take slots. */

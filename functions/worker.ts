@@ -10,6 +10,7 @@ import { deliverAsResponse } from '../src/gate-answer.ts'
 import type { RequestReader } from '../src/gate-request.ts'
 import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
 import { createVerifierChannel, type VerifierChannel } from '../src/munge/verifier-channel.ts'
+import { webSha256 } from '../src/munge/sha256.ts'
 import type { Log, MungeVerifier, RandomBytes } from '../src/ports.ts'
 import { readOriginForm } from '../src/request-target.ts'
 import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
@@ -60,6 +61,8 @@ function startGateway(bindings: Record<string, unknown>): Gateway | { readonly p
   return buildGateway(settings, {
     upstream: createFetchUpstream(settings.slurmrestd, waitUntil),
     tokens: createTokenStore(db),
+    tokenChanges: null,
+    sha256: webSha256,
     replays: createPostgresReplayGuard(db, { clock: now, log, defer }),
     munge: buildVerifier(settings, channel, log),
     channel,

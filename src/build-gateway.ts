@@ -16,11 +16,16 @@ import { createLeasedSlots, createQueuedSlots } from './slots.ts'
 import { createRemoteSlurmTokenSource } from './signer/remote-slurm-tokens.ts'
 import { createSlurmTokenSource, type SlurmTokenSource } from './slurm-token.ts'
 import { createSendUpstream } from './upstream-request.ts'
+import type { Sha256 } from './munge/sha256.ts'
+import { createWarmTokens, type ChangeFeed } from './tokens/warm-tokens.ts'
 import { createVersionCatalog } from './version-catalog.ts'
 
 export interface GatewayParts {
   readonly upstream: Upstream
   readonly tokens: TokenStore
+  /** null: the runtime cannot listen for them. */
+  readonly tokenChanges: ChangeFeed | null
+  readonly sha256: Sha256
   readonly replays: ReplayGuard
   /** null: MUNGE is off. */
   readonly munge: MungeVerifier | null
@@ -51,6 +56,7 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
   const { deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes } = settings
   return createGateway({
     ...parts,
+    tokens: createWarmTokens({ ...parts, store: tokens, changes: parts.tokenChanges }),
     ...{ deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes },
     confirm: slurmTokens.confirm,
     send: createSendUpstream({ upstream, slurmTokens, slots, nameCaller, timeoutMilliseconds, now }),

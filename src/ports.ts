@@ -62,6 +62,19 @@ export interface TokenRecord {
   /** Unix seconds; null: never. */
   readonly expiresAt: number | null
   readonly revokedAt: number | null
+  /** The Slurm user's uid when the token was issued; null: nobody knew it. */
+  readonly uid: number | null
+  readonly policyVersion: number
+}
+
+/** How a request's token is looked up. */
+export interface TokenLookUp {
+  /**
+   * @param digest SHA-256 of the presented token, lower-case hex.
+   * @returns null: no such token. At most five seconds old; where changes are told, one.
+   * @throws Outage `token_store_unavailable`
+   */
+  find(digest: string): TokenRecord | null | Promise<TokenRecord | null>
 }
 
 /** Look-ups of API tokens. Never cached here. */

@@ -42,6 +42,10 @@ export interface TokenPrincipal {
   readonly account: string | null
   /** Unix time in seconds; null: never. */
   readonly expiresAt: number | null
+  /** The Slurm user's when the token was issued; null: nobody knew it. */
+  readonly uid: number | null
+  /** Of the row, as its issuer wrote it. */
+  readonly policyVersion: number
   /** What was presented, for a signer that asks for it; null: nobody did, as where a token is only explained. */
   readonly presented: Secret | null
 }

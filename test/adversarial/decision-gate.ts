@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { createClientAddressFinder } from '../../src/client-address.ts'
 import { deliverAsResponse } from '../../src/gate-answer.ts'
+import { nodeSha256 } from '../../functions/node/node-sha256.ts'
 import { createGateway } from '../../src/gateway.ts'
 import type { TokenRecord, UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
 import { readOriginForm } from '../../src/request-target.ts'
@@ -92,6 +93,8 @@ const RECORDS = new Map<string, TokenRecord>(
       account: isRestricted(caller) ? 'ownerlab' : null,
       expiresAt: null,
       revokedAt: null,
+      uid: null,
+      policyVersion: 1,
     },
   ]),
 )
@@ -124,10 +127,8 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
   const app = createGateway({
     deliver: deliverAsResponse,
     requestsPerSecond: 0,
-    tokens: {
-      findByDigest: (digest) => Promise.resolve(RECORDS.get(Buffer.from(digest).toString('hex')) ?? null),
-      check: () => Promise.resolve(),
-    },
+    tokens: { find: (digest) => RECORDS.get(digest) ?? null },
+    sha256: nodeSha256,
     munge: { verify: () => Promise.resolve(identity), check: () => Promise.resolve() },
     replays: { claim: () => Promise.resolve(true) },
     deniedUsers,

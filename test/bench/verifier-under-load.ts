@@ -9,13 +9,13 @@ import { nodeSha256 } from '../../functions/node/node-sha256.ts'
 import { createUndiciPost } from '../../functions/node/undici-post.ts'
 import { createAuthenticator, type Authenticate } from '../../src/authenticate.ts'
 import { buildRemoteVerifier } from '../support/remote-verifier.ts'
-import type { ReplayGuard, TokenStore } from '../../src/ports.ts'
+import type { ReplayGuard, TokenLookUp } from '../../src/ports.ts'
 import { findFreePort } from '../support/free-port.ts'
 import { waitUntil } from '../support/program.ts'
 import type { Held } from './measured-verifier.ts'
 
 const CLIENT = { address: '127.0.0.1', isDirectLoopback: true, hostAddresses: [] }
-const NO_TOKENS: TokenStore = { findByDigest: () => Promise.resolve(null), check: () => Promise.resolve() }
+const NO_TOKENS: TokenLookUp = { find: () => null }
 
 export class VerifierUnderLoad {
   readonly #child: ChildProcess
@@ -62,6 +62,7 @@ export class VerifierUnderLoad {
       munge,
       replays,
       tokens: NO_TOKENS,
+      sha256: nodeSha256,
       deniedUsers: new Set(['root']),
       bearerUserNames: new Set(),
       areAdminScopesOn: false,

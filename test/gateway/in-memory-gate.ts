@@ -1,6 +1,7 @@
 /** A whole gateway over ports in memory: what went upstream, what was logged, and what came back. */
 
 import { createHash } from 'node:crypto'
+import { nodeSha256 } from '../../functions/node/node-sha256.ts'
 import { createClientAddressFinder } from '../../src/client-address.ts'
 import { deliverAsResponse } from '../../src/gate-answer.ts'
 import { createGateway } from '../../src/gateway.ts'
@@ -40,6 +41,8 @@ function buildRecord(name: keyof typeof TOKENS): TokenRecord {
     account: name === 'bound' ? 'OWN' : null,
     expiresAt: name === 'expired' ? NOW / 1000 : null,
     revokedAt: name === 'revoked' ? 1 : null,
+    uid: 1001,
+    policyVersion: 1,
   }
 }
 
@@ -96,12 +99,12 @@ export function createInMemoryGate(
   const slots = createQueuedSlots({ all: 4, accounting: 4, perCaller: 4 })
   const app = createGateway({
     tokens: {
-      findByDigest: (bytes) => {
+      find: (hex) => {
         world.lookups += 1
-        return Promise.resolve().then(() => world.findToken(Buffer.from(bytes).toString('hex')))
+        return Promise.resolve().then(() => world.findToken(hex))
       },
-      check: () => Promise.resolve(),
     },
+    sha256: nodeSha256,
     munge:
       more.isMungeOff === true
         ? null
