@@ -58,6 +58,7 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
     ...parts,
     tokens: createWarmTokens({ ...parts, store: tokens, changes: parts.tokenChanges }),
     ...{ deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes },
+    cache: settings.cache,
     confirm: slurmTokens.confirm,
     send: createSendUpstream({ upstream, slurmTokens, slots, nameCaller, timeoutMilliseconds, now }),
     versions: createVersionCatalog({ ...parts, setting: settings.versions, timeoutMilliseconds }),

@@ -3,6 +3,7 @@
  * by value. Knows what each runtime can do; opens nothing.
  */
 
+import { readCacheSettings, type CacheSettings } from './cache-settings.ts'
 import type { ClientAddressSettings, ClientAddressSource } from './client-address.ts'
 import {
   readChoice,
@@ -53,6 +54,7 @@ export interface GatewaySettings extends VerifyingSettings {
   readonly upstreamTimeoutMilliseconds: number
   readonly slotLimits: SlotLimits
   readonly clientStallMilliseconds: number
+  readonly cache: CacheSettings
   readonly logLevel: LogLevel
 }
 
@@ -102,6 +104,7 @@ export function parseGatewaySettings(
     slotLimits: readSlotLimits(env, problems),
     clientStallMilliseconds:
       1000 * readInteger(env, 'CLIENT_STALL_SECONDS', { default: 30, min: 1, max: 3600 }, problems),
+    cache: readCacheSettings(env, runtime, problems),
     logLevel: readLogLevel(env, problems),
   }
   if (problems.length > 0 || slurmrestd === null || signing === null) {

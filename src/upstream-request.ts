@@ -23,6 +23,8 @@ export interface UpstreamCall {
   readonly sendBefore: number | null
   /** Which answers may come whole; absent: none. */
   readonly takeWhole?: UpstreamRequest['takeWhole']
+  /** Called once when slurmrestd is done with it, where it was sent. */
+  readonly onEnd?: () => void
 }
 
 export type Accept = 'application/json' | 'application/yaml'
@@ -78,7 +80,10 @@ export function createSendUpstream<Actor extends NamedUser>(
         headers: buildHeaders(actor, token, call),
         body: call.body?.bytes ?? null,
         timeoutMilliseconds,
-        onEnd: giveBack,
+        onEnd: () => {
+          giveBack()
+          call.onEnd?.()
+        },
         takeWhole: call.takeWhole,
       })
     } catch (cause) {

@@ -126,6 +126,13 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
   }
   const app = createGateway({
     deliver: deliverAsResponse,
+    cache: {
+      ttlSeconds: { jobs: 0, nodes: 0, accounting: 0 },
+      staleSeconds: 0,
+      entryMaxBytes: 0,
+      maxBytes: 0,
+    },
+    maySharePromises: true,
     requestsPerSecond: 0,
     tokens: { find: (digest) => RECORDS.get(digest) ?? null },
     sha256: nodeSha256,

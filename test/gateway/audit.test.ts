@@ -67,7 +67,7 @@ describe('the decision', () => {
 
   it('of a bulk call names the jobs that it lists', () => {
     const { log, trail } = setUp()
-    trail.allow('token_account', ['7', '8'])
+    trail.allow('token_account', { jobs: ['7', '8'] })
     expect(log.lines[0]?.fields).toMatchObject({
       rule: 'token_account',
       outcome: 'allowed',

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { nodeSha256 } from '../../functions/node/node-sha256.ts'
+import type { CacheSettings } from '../../src/cache-settings.ts'
 import { createClientAddressFinder } from '../../src/client-address.ts'
 import { deliverAsResponse } from '../../src/gate-answer.ts'
 import { createGateway } from '../../src/gateway.ts'
@@ -24,6 +25,13 @@ export const TOKENS = {
   denied: 'denied-'.padEnd(40, 'f'),
 } as const
 export const MUNGE_CREDENTIAL = 'MUNGE:AwQDAAA=:'
+
+export const CACHE_OFF: CacheSettings = {
+  ttlSeconds: { jobs: 0, nodes: 0, accounting: 0 },
+  staleSeconds: 0,
+  entryMaxBytes: 0,
+  maxBytes: 0,
+}
 
 /** The gate's clock, in milliseconds; it stands still unless a test moves it. */
 export const NOW = 1_800_000_000_000
@@ -65,6 +73,8 @@ export function createInMemoryGate(
     peer?: string | null
     bodyMaxBytes?: number
     requestsPerSecond?: number
+    cache?: CacheSettings
+    maySharePromises?: boolean
   } = {},
 ) {
   const log = createMemoryLog()
@@ -133,6 +143,8 @@ export function createInMemoryGate(
     bodyMaxBytes: more.bodyMaxBytes ?? 1000,
     confirm: null,
     deliver: deliverAsResponse,
+    cache: more.cache ?? CACHE_OFF,
+    maySharePromises: more.maySharePromises ?? true,
     requestsPerSecond: more.requestsPerSecond ?? 0,
     send: createSendUpstream({
       upstream: {
