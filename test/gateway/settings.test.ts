@@ -54,7 +54,7 @@ describe('defaults', () => {
       basePath: '/',
       bodyMaxBytes: 8 * 1024 * 1024,
       upstreamTimeoutMilliseconds: 60_000,
-      upstreamMaxConcurrency: 16,
+      slotLimits: { all: 16, accounting: 4, perCaller: 4 },
       rateLimitPerSecond: 0,
       logLevel: 'info',
     })
