@@ -1,6 +1,5 @@
 /** The gateway process on Node: hands the runtime in, serves, and stops when told. */
 
-import { randomBytes } from 'node:crypto'
 import { buildGateway } from '../src/build-gateway.ts'
 import { createClockAlarm } from '../src/clock-alarm.ts'
 import type { Environment } from '../src/environment.ts'
@@ -21,6 +20,7 @@ import { createJsonLog } from './node/json-log.ts'
 import { readKeyFile } from './node/key-file.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
 import { nodeSha256 } from './node/node-sha256.ts'
+import { createRandomBytes } from './node/random-bytes.ts'
 import { createNodeRequestReader } from './node/request-reader.ts'
 import { isSchemaFit } from './node/schema-fit.ts'
 import { findStopSignal } from './node/stop-signal.ts'
@@ -33,7 +33,7 @@ const EXIT_CONFIGURATION = 2
 const STOP_MILLISECONDS = 10_000
 
 const now: Clock = () => Date.now()
-const randomUint8Array = (length: number): Uint8Array => randomBytes(length)
+const randomUint8Array = createRandomBytes()
 
 /**
  * Serves until SIGTERM or SIGINT. Bad settings are printed all at once, by name, and set exit code 2.

@@ -12,7 +12,7 @@ import {
 } from '../limits.ts'
 import type { Clock, Log, RandomBytes } from '../ports.ts'
 import { DatabaseDeadline, describeDatabaseError } from './database-error.ts'
-import { formatHex } from './hex.ts'
+import { formatHex } from '../hex.ts'
 import { TOKEN_CHANGES_CHANNEL } from './schema.ts'
 import type { ChangeFeed } from './warm-tokens.ts'
 

@@ -10,7 +10,7 @@ import {
   TOKENS_UNKNOWN_KEPT,
 } from '../limits.ts'
 import type { Clock, TokenLookUp, TokenRecord, TokenStore } from '../ports.ts'
-import { parseHex } from './hex.ts'
+import { parseHex } from '../hex.ts'
 
 /** Tells of changes of tokens. */
 export interface ChangeFeed {

@@ -10,5 +10,9 @@ export function parseHex(hex: string): Uint8Array<ArrayBuffer> {
 }
 
 export function formatHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  let hex = ''
+  for (const byte of bytes) hex += DIGITS[byte] ?? ''
+  return hex
 }
+
+const DIGITS: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
