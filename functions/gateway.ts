@@ -1,6 +1,5 @@
 /** The gateway process on Node: hands the runtime in, serves, and stops when told. */
 
-import { randomBytes } from 'node:crypto'
 import { buildGateway } from '../src/build-gateway.ts'
 import { createClockAlarm } from '../src/clock-alarm.ts'
 import type { Environment } from '../src/environment.ts'
@@ -11,14 +10,17 @@ import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
 import { findSigningProblems } from '../src/signing-settings.ts'
 import { createSparingLine } from '../src/sparing-line.ts'
 import { openDatabase, type Database } from '../src/tokens/database.ts'
+import { createChangeListener } from '../src/tokens/change-listener.ts'
 import { createLocalReplayGuard, createPostgresReplayGuard } from '../src/tokens/replay-guard.ts'
 import { createTokenStore } from '../src/tokens/token-store.ts'
+import { createNodeDeliver } from './node/deliver.ts'
 import { openHostMap, type HostMapWatch } from './node/host-map-watch.ts'
 import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
 import { readKeyFile } from './node/key-file.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
 import { nodeSha256 } from './node/node-sha256.ts'
+import { createRandomBytes } from './node/random-bytes.ts'
 import { createNodeRequestReader } from './node/request-reader.ts'
 import { isSchemaFit } from './node/schema-fit.ts'
 import { findStopSignal } from './node/stop-signal.ts'
@@ -31,7 +33,7 @@ const EXIT_CONFIGURATION = 2
 const STOP_MILLISECONDS = 10_000
 
 const now: Clock = () => Date.now()
-const randomUint8Array = (length: number): Uint8Array => randomBytes(length)
+const randomUint8Array = createRandomBytes()
 
 /**
  * Serves until SIGTERM or SIGINT. Bad settings are printed all at once, by name, and set exit code 2.
@@ -59,20 +61,28 @@ export async function runGateway(env: Environment): Promise<void> {
   const database = openDatabase(settings.databaseUrl)
   const upstream = createUndiciUpstream(
     settings.slurmrestd,
-    settings.upstreamMaxConcurrency + SPARE_CONNECTIONS,
+    settings.slotLimits.all + SPARE_CONNECTIONS,
+    settings.clientStallMilliseconds,
   )
   if (!(await isSchemaFit(database.db, 'slurmgate gateway', log))) {
     process.exitCode = EXIT_FAILED
     return database.close()
   }
   const channel = buildChannel(settings, log)
+  const tokenChanges = createChangeListener({
+    url: settings.databaseUrl,
+    ...{ log, now, randomBytes: randomUint8Array },
+  })
   const app = buildGateway(settings, {
     upstream,
     tokens: createTokenStore(database.db),
+    tokenChanges,
+    sha256: nodeSha256,
     replays: buildReplayGuard(settings, database.db, log),
     munge: buildVerifier(settings, { channel, hostMap, log }),
     channel,
     reader: createNodeRequestReader(now),
+    deliver: createNodeDeliver(settings.clientStallMilliseconds),
     maySharePromises: true,
     now,
     randomBytes: randomUint8Array,
@@ -82,12 +92,13 @@ export async function runGateway(env: Environment): Promise<void> {
   const server = createHttpServer(app, listener, tls, {
     onDrop: () => logDrop({ connectionsMax: GATEWAY_SERVER_LIMITS.connectionsMax }),
   })
+  tokenChanges.start()
   await server.listen()
   log.write('info', 'gateway_started', describe(settings))
   hostMap?.start(log)
   log.write('info', 'gateway_stopping', { signal: await findStopSignal() })
   await server.stop(STOP_MILLISECONDS)
-  await Promise.all([upstream.close(), database.close()])
+  await Promise.all([upstream.close(), tokenChanges.close(), database.close()])
 }
 
 /** Version discovery and readiness do not take slots. */

@@ -6,10 +6,12 @@
 import { waitUntil } from 'cloudflare:workers'
 import { buildGateway } from '../src/build-gateway.ts'
 import { createClockAlarm } from '../src/clock-alarm.ts'
+import { deliverAsResponse } from '../src/gate-answer.ts'
 import type { RequestReader } from '../src/gate-request.ts'
 import { SLURMRESTD_HOP, VERIFIER_HOP, type Hop } from '../src/hop-settings.ts'
 import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
 import { createVerifierChannel, type VerifierChannel } from '../src/munge/verifier-channel.ts'
+import { webSha256 } from '../src/munge/sha256.ts'
 import type { Log, MungeVerifier, RandomBytes } from '../src/ports.ts'
 import { readOriginForm } from '../src/request-target.ts'
 import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
@@ -59,10 +61,13 @@ function startGateway(bindings: Record<string, unknown>): Gateway | { readonly p
   return buildGateway(settings, {
     upstream: createFetchUpstream(settings.slurmrestd, waitUntil, fetchOn(SLURMRESTD_HOP)),
     tokens: createTokenStore(db, { isCacheSuspected: true }),
+    tokenChanges: null,
+    sha256: webSha256,
     replays: createPostgresReplayGuard(db, { clock: now, log, defer }),
     munge: buildVerifier(settings, channel, log),
     channel,
     reader,
+    deliver: deliverAsResponse,
     maySharePromises: false,
     now,
     randomBytes,

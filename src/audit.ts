@@ -5,6 +5,8 @@
  */
 
 import { answerRefusal, answerRule } from './answer.ts'
+import type { CacheState, Found } from './answers/found.ts'
+import type { GateAnswer } from './gate-answer.ts'
 import type { GateRequest } from './gate-request.ts'
 import type { GrantRule } from './authorize.ts'
 import { formatVersion, type Operation } from './operation.ts'
@@ -16,13 +18,22 @@ import { Outage, type Refusal } from './refusal.ts'
 export interface Trail {
   /** What the lines name from here on. `operation`: parsed, or the name of one of the gate's own paths. */
   note(known: { principal?: Principal; operation?: Operation | string }): void
-  /** @param jobs that the call lists in its document, canonical ids. */
-  allow(rule: GrantRule | 'any_credential', jobs?: readonly string[]): void
-  refuse(refusal: Refusal): Response
+  allow(rule: GrantRule | 'any_credential', known?: AllowedCall): void
+  refuse(refusal: Refusal): GateAnswer
   /** No decision could be made, or it could not be carried out. @param cause whatever was thrown. */
-  fail(cause: unknown): Response
+  fail(cause: unknown): GateAnswer
   /** slurmrestd answered the allowed request. */
   answered(upstreamStatus: number): void
+  /** An answer was found for it, be it slurmrestd's to somebody who asked the same: then there is nothing to add. */
+  found(found: Found): void
+}
+
+/** What the decision's line says beside the rule. */
+interface AllowedCall {
+  /** That the call lists in its document, canonical ids. */
+  readonly jobs?: readonly string[]
+  /** Where the answer comes from. */
+  readonly cache?: CacheState
 }
 
 export function createAudit(
@@ -43,36 +54,42 @@ export function createAudit(
         outcome,
         ...more,
       })
+    const answered = (upstreamStatus: number): void => {
+      const milliseconds = allowedAt === null ? null : Math.round(now() - allowedAt)
+      const fields = { request_id: requestId, upstream_status: upstreamStatus, milliseconds }
+      log.write('audit', 'upstream', fields)
+    }
     return {
       note(known) {
         subject = { ...subject, ...known }
       },
-      allow(rule, jobs = []) {
+      allow(rule, { jobs = [], cache } = {}) {
         allowedAt = now()
-        decide('audit', rule, 'allowed', jobs.length === 0 ? {} : { jobs })
+        const isShared = cache === 'HIT' || cache === 'COALESCED'
+        decide('audit', rule, 'allowed', { ...(jobs.length > 0 && { jobs }), ...(isShared && { cache }) })
       },
       refuse(refusal) {
-        const response = answerRefusal(requestId, refusal)
-        decide('audit', refusal.rule, 'refused', { status: response.status })
-        return response
+        const answer = answerRefusal(requestId, refusal)
+        decide('audit', refusal.rule, 'refused', { status: answer.status })
+        return answer
       },
       fail(cause) {
         const outage =
           cause instanceof Outage ? cause : new Outage('internal_error', 'unforeseen failure', { cause })
-        const response = answerRule(requestId, outage.rule)
-        const { status } = response
+        const answer = answerRule(requestId, outage.rule)
+        const { status } = answer
         const detail = describeOutage(outage)
         if (allowedAt === null) decide('error', outage.rule, 'outage', { status, detail })
         else log.write('error', 'upstream', { request_id: requestId, rule: outage.rule, status, detail })
-        return response
+        return answer
       },
-      answered(upstreamStatus) {
-        const milliseconds = allowedAt === null ? null : Math.round(now() - allowedAt)
-        log.write('audit', 'upstream', {
-          request_id: requestId,
-          upstream_status: upstreamStatus,
-          milliseconds,
-        })
+      answered,
+      found({ state, answer, outage }) {
+        if (outage !== null) {
+          const { rule } = outage
+          const fields = { request_id: requestId, rule, cache: state, detail: describeOutage(outage) }
+          log.write('error', 'upstream', fields)
+        } else if (state === 'MISS' || state === 'BYPASS') answered(answer.status)
       },
     }
   }

@@ -2,7 +2,7 @@
 
 import { foldAccount } from './account-name.ts'
 import { checkUserName, type Credential } from './credential.ts'
-import type { ClientAddress, Clock, MungeVerifier, ReplayGuard, TokenRecord, TokenStore } from './ports.ts'
+import type { ClientAddress, Clock, MungeVerifier, ReplayGuard, TokenLookUp, TokenRecord } from './ports.ts'
 import {
   ADMIN_SCOPES,
   isDeniedUser,
@@ -12,13 +12,15 @@ import {
   type Scope,
   type TokenPrincipal,
 } from './principal.ts'
+import type { Sha256 } from './munge/sha256.ts'
 import { refuse, type Refusal } from './refusal.ts'
 import { concealText } from './secret.ts'
 import type { SlurmTokenSource } from './slurm-token.ts'
-import { digestToken, parsePresentedToken } from './tokens/token-form.ts'
+import { parsePresentedToken } from './tokens/token-form.ts'
 
 export interface AuthenticatorOptions {
-  readonly tokens: TokenStore
+  readonly tokens: TokenLookUp
+  readonly sha256: Pick<Sha256, 'hashToHex'>
   /** null: MUNGE is off. */
   readonly munge: MungeVerifier | null
   readonly replays: ReplayGuard
@@ -77,17 +79,13 @@ async function authenticateToken(
 ): Promise<TokenPrincipal | Refusal> {
   const parsed = parsePresentedToken(rawToken)
   if (parsed.kind === 'refusal') return parsed
-  const digest = await digestToken(parsed.digestInput)
-  const record = await options.tokens.findByDigest(digest)
+  const digest = await options.sha256.hashToHex(parsed.digestInput)
+  const record = await options.tokens.find(digest)
   if (record === null) return refuse('token_unknown')
   const judged = judgeTokenRecord(record, options)
   if ('kind' in judged || options.confirm === null) return judged
-  const principal = { ...judged, presented: concealText(rawToken, readHex(digest)) }
+  const principal = { ...judged, presented: concealText(rawToken, digest) }
   return (await options.confirm(principal)) ?? principal
-}
-
-function readHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 /** Whether an issued token may still be used, and as whom. */
@@ -112,6 +110,8 @@ function buildTokenPrincipal(record: TokenRecord, areAdminScopesOn: boolean): To
     scopes: new Set(open.filter((scope) => record.scopes.includes(scope))),
     account: record.account === null ? null : foldAccount(record.account),
     expiresAt: record.expiresAt,
+    uid: record.uid,
+    policyVersion: record.policyVersion,
     presented: null,
   }
 }

@@ -1,30 +1,39 @@
 /** Puts a gateway together from its settings and from what the runtime hands in. Used by every entry in `functions/`. */
 
 import type { Hono } from 'hono'
+import { discardBody } from './byte-stream.ts'
 import { createClientAddressFinder } from './client-address.ts'
+import type { Deliver } from './gate-answer.ts'
 import type { RequestReader } from './gate-request.ts'
 import { createGateway } from './gateway.ts'
 import { createGuardedUpstream } from './guarded-upstream.ts'
 import { ANSWER_TIME_LIMITS } from './limits.ts'
 import type { VerifierChannel } from './munge/verifier-channel.ts'
 import type { Clock, Log, MungeVerifier, RandomBytes, ReplayGuard, TokenStore, Upstream } from './ports.ts'
+import { nameCaller } from './principal.ts'
 import { createReadiness } from './readiness.ts'
 import type { GatewaySettings } from './settings.ts'
 import { createLeasedSlots, createQueuedSlots } from './slots.ts'
 import { createRemoteSlurmTokenSource } from './signer/remote-slurm-tokens.ts'
 import { createSlurmTokenSource, type SlurmTokenSource } from './slurm-token.ts'
 import { createSendUpstream } from './upstream-request.ts'
+import type { Sha256 } from './munge/sha256.ts'
+import { createWarmTokens, type ChangeFeed } from './tokens/warm-tokens.ts'
 import { createVersionCatalog } from './version-catalog.ts'
 
 export interface GatewayParts {
   readonly upstream: Upstream
   readonly tokens: TokenStore
+  /** null: the runtime cannot listen for them. */
+  readonly tokenChanges: ChangeFeed | null
+  readonly sha256: Sha256
   readonly replays: ReplayGuard
   /** null: MUNGE is off. */
   readonly munge: MungeVerifier | null
   /** Set exactly where the settings have a `verifier`. */
   readonly channel: VerifierChannel | null
   readonly reader: RequestReader
+  readonly deliver: Deliver
   /** Whether one request may wait for what another one started: not on workerd. */
   readonly maySharePromises: boolean
   readonly now: Clock
@@ -38,8 +47,8 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
   const timeoutMilliseconds = settings.upstreamTimeoutMilliseconds
   const slurmTokens = buildSlurmTokens(settings, parts)
   const slots = maySharePromises
-    ? createQueuedSlots(settings.upstreamMaxConcurrency)
-    : createLeasedSlots(settings.upstreamMaxConcurrency, findLeaseMilliseconds(timeoutMilliseconds), now)
+    ? createQueuedSlots(settings.slotLimits)
+    : createLeasedSlots(settings.slotLimits, findLeaseMilliseconds(timeoutMilliseconds), now)
   const checks = {
     database: () => tokens.check(),
     slurmrestd: () => checkSlurmrestd(upstream),
@@ -49,9 +58,11 @@ export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Ho
   const { deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes } = settings
   return createGateway({
     ...parts,
+    tokens: createWarmTokens({ ...parts, store: tokens, changes: parts.tokenChanges }),
     ...{ deniedUsers, bearerUserNames, areAdminScopesOn, areWritesBound, basePath, bodyMaxBytes },
+    cache: settings.cache,
     confirm: slurmTokens.confirm,
-    send: createSendUpstream({ upstream, slurmTokens, slots, timeoutMilliseconds, now }),
+    send: createSendUpstream({ upstream, slurmTokens, slots, nameCaller, timeoutMilliseconds, now }),
     versions: createVersionCatalog({ ...parts, upstream, setting: settings.versions, timeoutMilliseconds }),
     requestsPerSecond: settings.rateLimitPerSecond,
     findReadiness: createReadiness({ checks, maySharePromises, now, log }),
@@ -88,5 +99,5 @@ async function checkSlurmrestd(upstream: Upstream): Promise<void> {
     body: null,
     timeoutMilliseconds: CHECK_TIMEOUT_MILLISECONDS,
   })
-  await answer.body?.cancel()
+  await discardBody(answer.body)
 }

@@ -2,12 +2,13 @@
 
 type ByteStream = ReadableStream<Uint8Array>
 
-/** @returns null once the stream is longer than `maxBytes`; it is cancelled then. */
-export async function readAll(
-  stream: ByteStream | null,
-  maxBytes: number,
-): Promise<Uint8Array<ArrayBuffer> | null> {
+/** Whole, still to come, or none. */
+export type Body = Uint8Array<ArrayBuffer> | ByteStream | null
+
+/** @returns null where there is more than `maxBytes`; a stream is cancelled then. */
+export async function readAll(stream: Body, maxBytes: number): Promise<Uint8Array<ArrayBuffer> | null> {
   if (stream === null) return new Uint8Array(0)
+  if (stream instanceof Uint8Array) return stream.length > maxBytes ? null : stream
   const reader = stream.getReader()
   const chunks: Uint8Array[] = []
   let length = 0
@@ -87,7 +88,13 @@ export function failOnSilence(
   })
 }
 
-function joinBytes(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+/** Tells whoever makes it that nobody reads it. */
+export async function discardBody(body: Body): Promise<void> {
+  if (body instanceof ReadableStream) await body.cancel().catch(() => undefined)
+}
+
+/** @param length of all together. */
+export function joinBytes(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length)
   let offset = 0
   for (const chunk of chunks) {

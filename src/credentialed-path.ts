@@ -7,6 +7,7 @@ import { answerJson } from './answer.ts'
 import type { Trail } from './audit.ts'
 import { explain, type ExplainOptions } from './explain.ts'
 import { forwardOpenApi } from './forward.ts'
+import type { GateAnswer } from './gate-answer.ts'
 import type { GateRequest } from './gate-request.ts'
 import { describeOwnRoute, findOwnRoute } from './own-path.ts'
 import type { Principal } from './principal.ts'
@@ -26,7 +27,7 @@ export type AnswerCredentialedPath = (
   request: GateRequest,
   principal: Principal,
   trail: Trail,
-) => Promise<Response | null>
+) => Promise<GateAnswer | null>
 
 export function createCredentialedPaths(options: CredentialedPathOptions): AnswerCredentialedPath {
   return async function answerCredentialedPath(request, principal, trail) {
@@ -46,7 +47,7 @@ export function createCredentialedPaths(options: CredentialedPathOptions): Answe
     request: GateRequest,
     principal: Principal,
     trail: Trail,
-  ): Promise<Response> {
+  ): Promise<GateAnswer> {
     const answer = await options.send(principal, {
       method: 'GET',
       target: `/${path}`,
@@ -59,7 +60,7 @@ export function createCredentialedPaths(options: CredentialedPathOptions): Answe
   }
 }
 
-function answerWhoami(principal: Principal, requestId: string): Response {
+function answerWhoami(principal: Principal, requestId: string): GateAnswer {
   const token = principal.method === 'token' ? principal : null
   const expiresAt = token === null || token.expiresAt === null ? null : new Date(token.expiresAt * 1000)
   return answerJson(requestId, {

@@ -4,7 +4,8 @@
  */
 
 import { buildHeaders } from './answer.ts'
-import { peek, readAll } from './byte-stream.ts'
+import { discardBody, peek, readAll } from './byte-stream.ts'
+import type { GateAnswer, HeaderField } from './gate-answer.ts'
 import { ERROR_BODY_MAX_BYTES, OPENAPI_MAX_BYTES } from './limits.ts'
 import type { UpstreamAnswer } from './ports.ts'
 import { Outage } from './refusal.ts'
@@ -15,37 +16,50 @@ export async function forwardAnswer(
   answer: UpstreamAnswer,
   requestId: string,
   version?: number,
-): Promise<Response> {
-  const headers = buildHeaders(requestId, version)
-  if (answer.contentType !== null) headers.set('Content-Type', answer.contentType)
-  if (answer.contentLength !== null) headers.set('Content-Length', String(answer.contentLength))
-  if (NULL_BODY_STATUSES.has(answer.status)) {
-    await answer.body?.cancel().catch(() => undefined)
-    headers.delete('Content-Length')
-    return new Response(null, { status: answer.status, headers })
+): Promise<GateAnswer> {
+  return buildForwarded(await requireTokenTaken(answer), buildHeaders(requestId, version))
+}
+
+/** @param headers of the gate's own, to which those of slurmrestd's answer that may pass are added. */
+export function buildForwarded(answer: UpstreamAnswer, headers: HeaderField[]): GateAnswer {
+  const { status, contentType, contentLength, body } = answer
+  if (contentType !== null) headers.push(['Content-Type', contentType])
+  if (NULL_BODY_STATUSES.has(status)) {
+    void discardBody(body)
+    return { status, headers, body: null }
   }
-  const body = answer.status < 400 ? answer.body : await lookIntoError(answer)
-  return new Response(body, { status: answer.status, headers })
+  if (contentLength !== null) headers.push(['Content-Length', String(contentLength)])
+  return { status, headers, body }
 }
 
 /** The Fetch standard's "null body status": a Response of these with a body throws. 304 answers an old `update_time`. */
 const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304])
 
-/** Only error answers are looked into: a long list of jobs is never buffered. */
-async function lookIntoError(
-  answer: UpstreamAnswer,
-): Promise<ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null> {
-  if (answer.body === null) return requireOurTokenTaken(answer.status, new Uint8Array(0))
-  const { head, isWhole, stream } = await peek(answer.body, ERROR_BODY_MAX_BYTES)
-  if (isWhole) return requireOurTokenTaken(answer.status, head)
-  if (isTokenRefused(answer.status, [])) await stream.cancel().catch(() => undefined)
-  requireOurTokenTaken(answer.status, new Uint8Array(0))
-  return stream
+/**
+ * Only error answers are looked into: a long list of jobs is never buffered for that.
+ * @returns the same answer, still whole.
+ * @throws Outage `slurm_token_refused`
+ */
+export async function requireTokenTaken(answer: UpstreamAnswer): Promise<UpstreamAnswer> {
+  const { status, body } = answer
+  if (status < 400) return answer
+  if (body === null || body instanceof Uint8Array) {
+    requireOurTokenTaken(status, body ?? NOTHING)
+    return answer
+  }
+  const { head, isWhole, stream } = await peek(body, ERROR_BODY_MAX_BYTES)
+  if (isWhole) return { ...answer, body: requireOurTokenTaken(status, head) }
+  if (isTokenRefused(status, [])) await discardBody(stream)
+  requireOurTokenTaken(status, NOTHING)
+  return { ...answer, body: stream }
 }
+
+const NOTHING = new Uint8Array(0)
 
 /** @throws Outage `slurm_token_refused` */
 function requireOurTokenTaken(status: number, bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  if (!isTokenRefused(status, findErrors(bytes))) return bytes
+  const errors = bytes.length > ERROR_BODY_MAX_BYTES ? [] : findErrors(bytes)
+  if (!isTokenRefused(status, errors)) return bytes
   throw new Outage('slurm_token_refused', `slurmrestd refused the gate's Slurm token with ${status}`)
 }
 
@@ -66,7 +80,7 @@ export async function forwardOpenApi(
   answer: UpstreamAnswer,
   requestId: string,
   basePath: string,
-): Promise<Response> {
+): Promise<GateAnswer> {
   const isRewritten =
     basePath !== '/' && answer.status === 200 && answer.contentType?.startsWith('application/json') === true
   if (!isRewritten) return forwardAnswer(answer, requestId)
@@ -74,9 +88,8 @@ export async function forwardOpenApi(
   const document = parseDocument(bytes ?? new Uint8Array(0))
   const rewritten = new TextEncoder().encode(JSON.stringify({ ...document, servers: [{ url: basePath }] }))
   const headers = buildHeaders(requestId)
-  headers.set('Content-Type', 'application/json')
-  headers.set('Content-Length', String(rewritten.length))
-  return new Response(rewritten, { status: 200, headers })
+  headers.push(['Content-Type', 'application/json'], ['Content-Length', String(rewritten.length)])
+  return { status: 200, headers, body: rewritten }
 }
 
 /** @throws Outage `upstream_unreachable` */

@@ -4,6 +4,7 @@ import type { Context } from 'hono'
 import type { Connection, FindClientAddress } from './client-address.ts'
 import { parseSegments } from './operation.ts'
 import type { ClientAddress, RandomBytes, RawHeaders } from './ports.ts'
+import { formatHex } from './hex.ts'
 import { parseTarget } from './request-target.ts'
 
 export interface GateRequest {
@@ -82,5 +83,5 @@ function measureHead(target: string, rawHeaders: RawHeaders): number {
 }
 
 export function buildRequestId(randomBytes: RandomBytes): string {
-  return Array.from(randomBytes(REQUEST_ID_BYTES), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return formatHex(randomBytes(REQUEST_ID_BYTES))
 }

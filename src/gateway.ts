@@ -4,11 +4,13 @@
  */
 
 import { Hono } from 'hono'
+import { createSourceFinder, type FindSourceOptions } from './answers/find-source.ts'
+import { deliverFound, readConditions } from './answers/found.ts'
 import { createAudit, type Trail } from './audit.ts'
 import { createAuthenticator, type AuthenticatorOptions } from './authenticate.ts'
 import { readCredential } from './credential.ts'
 import { createCredentialedPaths } from './credentialed-path.ts'
-import { forwardAnswer } from './forward.ts'
+import type { Deliver, GateAnswer } from './gate-answer.ts'
 import {
   buildRequestId,
   createGateRequestReader,
@@ -24,13 +26,13 @@ import { createPublicPaths, type PublicPathOptions } from './public-path.ts'
 import { createRateLimit, type RateLimitOptions } from './rate-limit.ts'
 import { isRefusal, refuse } from './refusal.ts'
 import { confirmBinding } from './request-binding.ts'
-import { buildUpstreamCall, type SendUpstream } from './upstream-request.ts'
+import { buildUpstreamCall } from './upstream-request.ts'
 
 export interface GatewayOptions
-  extends AuthenticatorOptions, GateRequestOptions, PublicPathOptions, RateLimitOptions {
+  extends AuthenticatorOptions, FindSourceOptions, GateRequestOptions, PublicPathOptions, RateLimitOptions {
   readonly bodyMaxBytes: number
   readonly areWritesBound: boolean
-  readonly send: SendUpstream
+  readonly deliver: Deliver
   readonly log: Log
 }
 
@@ -47,10 +49,11 @@ export function createGateway(options: GatewayOptions): Hono {
     checkJobs: createJobCheck(options.send, options.now),
   })
   const answerCredentialedPath = createCredentialedPaths({ ...options, judge, judgeOwnCall })
+  const findSource = createSourceFinder(options)
   const beginTrail = createAudit(options.log, options.now)
 
   /** Refusals are in the contract's order ("First match wins"). */
-  async function decide(received: GateRequest, trail: Trail): Promise<Response> {
+  async function decide(received: GateRequest, trail: Trail): Promise<GateAnswer> {
     if (received.headBytes > HEAD_MAX_BYTES) return trail.refuse(refuse('head_too_large'))
     const publicAnswer = await answerPublicPath(received)
     if (publicAnswer !== null) return publicAnswer
@@ -69,20 +72,23 @@ export function createGateway(options: GatewayOptions): Hono {
     if (ownAnswer !== null) return ownAnswer
     const grant = await judge(request, principal, (operation) => trail.note({ operation }))
     if (isRefusal(grant)) return trail.refuse(grant)
-    trail.allow(grant.rule, grant.listedJobs)
+    const source = findSource(grant, buildUpstreamCall(grant, request.headers), request.headers)
+    trail.allow(grant.rule, { jobs: grant.listedJobs, cache: source.state })
 
-    const answer = await options.send(grant.principal, buildUpstreamCall(grant, request.headers))
-    trail.answered(answer.status)
-    return forwardAnswer(answer, request.requestId, grant.call.operation.version)
+    const found = await source.take()
+    trail.found(found)
+    return deliverFound(found, readConditions(request), grant.call.operation.version)
   }
 
   return new Hono()
     .all('*', async (context) => {
       const request = readGateRequest(context)
       const trail = beginTrail(request)
-      return decide(request, trail).catch((cause: unknown) => trail.fail(cause))
+      const answer = await decide(request, trail).catch((cause: unknown) => trail.fail(cause))
+      return options.deliver(answer, context)
     })
-    .onError((cause) =>
-      beginTrail({ requestId: buildRequestId(options.randomBytes), client: null }).fail(cause),
-    )
+    .onError((cause, context) => {
+      const trail = beginTrail({ requestId: buildRequestId(options.randomBytes), client: null })
+      return options.deliver(trail.fail(cause), context)
+    })
 }

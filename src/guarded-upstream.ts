@@ -3,6 +3,7 @@
  * What slurmrestd never answers is an outage, so that nobody takes a "no" to the gate for one to the caller.
  */
 
+import { discardBody } from './byte-stream.ts'
 import { SLURMRESTD_HOP } from './hop-settings.ts'
 import type { Upstream } from './ports.ts'
 import { Outage } from './refusal.ts'
@@ -13,7 +14,7 @@ export function createGuardedUpstream(upstream: Upstream): Upstream {
     async send(request) {
       const answer = await upstream.send(request)
       if (isSlurmrestds(answer.status)) return answer
-      await answer.body?.cancel().catch(() => undefined)
+      await discardBody(answer.body)
       throw new Outage('upstream_unreachable', describe(answer.status))
     },
   }

@@ -93,6 +93,7 @@ export const SIGNER_LOOK_UPS_PER_SECOND = 2_000
 
 /** Requests that may wait for an upstream slot, and for how long. */
 export const QUEUE_MAX_REQUESTS = 512
+export const QUEUE_MAX_OF_CALLER = 128
 export const QUEUE_MAX_MILLISECONDS = 10_000
 
 /** A client that takes nothing of a long answer for so long is cut off: it holds a slot of slurmrestd. */
@@ -144,3 +145,22 @@ export const CERTIFICATE_WARN_DAYS = 21
 
 /** Time enough to hand whoever uses a token the next one. */
 export const TOKEN_END_WARN_DAYS = 14
+
+/** What a gateway read of a token counts for so long, whatever happens to the connection that tells of changes. */
+export const TOKEN_FRESH_MILLISECONDS = 5_000
+
+/** That there is no such token: whoever tried one before it was issued need not wait. */
+export const TOKEN_UNKNOWN_MILLISECONDS = 1_000
+
+/** Tokens in use at a time that a gateway keeps, at some 600 bytes; and those it knows there are none of. */
+export const TOKENS_KEPT = 16_384
+export const TOKENS_UNKNOWN_KEPT = 4_096
+
+/** Changes told before so long ago have arrived, or what was kept is not used. */
+export const CHANGES_TOLD_MILLISECONDS = 1_000
+
+/** How often the connection that tells of changes is tried. Twice, and once more for a slow answer, within the bound. */
+export const CHANGES_BEAT_MILLISECONDS = 300
+
+/** Between attempts to listen again. */
+export const CHANGES_RETRY_MILLISECONDS = 500

@@ -3,6 +3,7 @@
  * `src/` reads none of these by itself, so that the same code runs on Node and on workerd.
  */
 
+import type { Body } from './byte-stream.ts'
 import type { Refusal } from './refusal.ts'
 import type { SlurmToken } from './slurm-token.ts'
 
@@ -63,6 +64,19 @@ export interface TokenRecord {
   /** Unix seconds; null: never. */
   readonly expiresAt: number | null
   readonly revokedAt: number | null
+  /** The Slurm user's uid when the token was issued; null: nobody knew it. */
+  readonly uid: number | null
+  readonly policyVersion: number
+}
+
+/** How a request's token is looked up. */
+export interface TokenLookUp {
+  /**
+   * @param digest SHA-256 of the presented token, lower-case hex.
+   * @returns null: no such token. At most five seconds old; where changes are told, one.
+   * @throws Outage `token_store_unavailable`
+   */
+  find(digest: string): TokenRecord | null | Promise<TokenRecord | null>
 }
 
 /** Look-ups of API tokens. Never cached here. */
@@ -98,13 +112,18 @@ export interface UpstreamRequest {
   readonly timeoutMilliseconds: number
   /** Called once when slurmrestd is done with the request: answered whole, failed, or cut off. */
   readonly onEnd?: () => void
+  /**
+   * Asked once the length of an answer is known: with true it comes whole, as bytes, and slurmrestd is done by then.
+   * Absent: every answer is a stream.
+   */
+  readonly takeWhole?: ((contentLength: number) => boolean) | undefined
 }
 
 export interface UpstreamAnswer {
   readonly status: number
   readonly contentType: string | null
   readonly contentLength: number | null
-  readonly body: ReadableStream<Uint8Array> | null
+  readonly body: Body
 }
 
 /** slurmrestd. Sends each request once: never retries. */

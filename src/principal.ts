@@ -42,6 +42,10 @@ export interface TokenPrincipal {
   readonly account: string | null
   /** Unix time in seconds; null: never. */
   readonly expiresAt: number | null
+  /** The Slurm user's when the token was issued; null: nobody knew it. */
+  readonly uid: number | null
+  /** Of the row, as its issuer wrote it. */
+  readonly policyVersion: number
   /** What was presented, for a signer that asks for it; null: nobody did, as where a token is only explained. */
   readonly presented: Secret | null
 }
@@ -53,4 +57,9 @@ export type Principal = MungePrincipal | TokenPrincipal
 
 export function isRestricted(principal: Principal): principal is RestrictedToken {
   return principal.method === 'token' && principal.account !== null
+}
+
+/** Who shares what there is to share: a Slurm user by MUNGE, from whatever host; or one API token, whoever else acts as its user. */
+export function nameCaller(principal: Principal): string {
+  return principal.method === 'munge' ? `munge ${principal.slurmUser}` : `token ${principal.tokenId}`
 }

@@ -1,6 +1,7 @@
 /** The endpoints that need no credential: is the gate alive, is it ready, which versions does it serve. */
 
 import { answerJson, answerRefusal, answerText } from './answer.ts'
+import type { GateAnswer } from './gate-answer.ts'
 import type { GateRequest } from './gate-request.ts'
 import { formatVersion } from './operation.ts'
 import { findOwnRoute, type JudgeOwnCall, type PublicPath } from './own-path.ts'
@@ -17,13 +18,13 @@ export interface PublicPathOptions {
  * @returns null where the path is not public.
  * @throws Outage `versions_unknown`
  */
-export type AnswerPublicPath = (request: GateRequest) => Promise<Response | null>
+export type AnswerPublicPath = (request: GateRequest) => Promise<GateAnswer | null>
 
 export function createPublicPaths(
   { versions, findReadiness }: PublicPathOptions,
   judgeOwnCall: JudgeOwnCall,
 ): AnswerPublicPath {
-  const answers: Readonly<Record<PublicPath, (requestId: string) => Promise<Response>>> = {
+  const answers: Readonly<Record<PublicPath, (requestId: string) => Promise<GateAnswer>>> = {
     ping: (id) => Promise.resolve(answerText(id, 'pong')),
     healthz: (id) => Promise.resolve(answerJson(id, { status: 'ok' })),
     readyz: async (id) => answerReadiness(id, await findReadiness()),
@@ -42,7 +43,7 @@ export function createPublicPaths(
   }
 }
 
-function answerReadiness(requestId: string, readiness: Readiness): Response {
+function answerReadiness(requestId: string, readiness: Readiness): GateAnswer {
   const status = readiness.isReady ? 'ready' : 'not ready'
   const body = { status, dependencies: readiness.dependencies }
   return answerJson(requestId, body, readiness.isReady ? 200 : 503)

@@ -5,7 +5,7 @@
 
 import { RATE_BURST_SECONDS, RATED_CALLERS_MAX } from './limits.ts'
 import type { Clock } from './ports.ts'
-import type { Principal } from './principal.ts'
+import { nameCaller, type Principal } from './principal.ts'
 import { buildFullBucket, takeRequest, type RateBucket } from './rate-bucket.ts'
 import { refuse, type Refusal } from './refusal.ts'
 
@@ -34,11 +34,6 @@ export function createNamedRateLimit({
     const at = now()
     return takeRequest(findBucket(name, at), requestsPerSecond, at) ? null : refuse('rate_limited')
   }
-}
-
-/** A Slurm user by MUNGE, from whatever host; or one API token, whoever else acts as its user. */
-function nameCaller(principal: Principal): string {
-  return principal.method === 'munge' ? `munge ${principal.slurmUser}` : `token ${principal.tokenId}`
 }
 
 /** In this time a bucket that nobody takes from is full. */

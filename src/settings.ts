@@ -3,6 +3,7 @@
  * by value. Knows what each runtime can do; opens nothing.
  */
 
+import { readCacheSettings, type CacheSettings } from './cache-settings.ts'
 import type { ClientAddressSettings, ClientAddressSource } from './client-address.ts'
 import {
   readChoice,
@@ -22,6 +23,7 @@ import { readDeniedUsers } from './munge/verifier-settings.ts'
 import type { LogLevel } from './ports.ts'
 import { NEWEST_VERSION, OLDEST_VERSION } from './policy/route-table.ts'
 import { readSigning, type Signing } from './signing-settings.ts'
+import type { SlotLimits } from './slot-tally.ts'
 import type { ReadKeyFile } from './slurm-key-settings.ts'
 import { readGatewayDatabaseUrl } from './tokens/database-settings.ts'
 import { readVerifying, type VerifyingSettings } from './verifying-settings.ts'
@@ -51,7 +53,9 @@ export interface GatewaySettings extends VerifyingSettings {
   /** Of one caller; 0: any number. */
   readonly rateLimitPerSecond: number
   readonly upstreamTimeoutMilliseconds: number
-  readonly upstreamMaxConcurrency: number
+  readonly slotLimits: SlotLimits
+  readonly clientStallMilliseconds: number
+  readonly cache: CacheSettings
   readonly logLevel: LogLevel
 }
 
@@ -102,13 +106,10 @@ export function parseGatewaySettings(
     ),
     upstreamTimeoutMilliseconds:
       1000 * readInteger(env, 'UPSTREAM_TIMEOUT_SECONDS', { default: 60, min: 1, max: 3600 }, problems),
-    // About 124 connections stall slurmrestd (measured).
-    upstreamMaxConcurrency: readInteger(
-      env,
-      'UPSTREAM_MAX_CONCURRENCY',
-      { default: 16, min: 1, max: 100 },
-      problems,
-    ),
+    slotLimits: readSlotLimits(env, problems),
+    clientStallMilliseconds:
+      1000 * readInteger(env, 'CLIENT_STALL_SECONDS', { default: 30, min: 1, max: 3600 }, problems),
+    cache: readCacheSettings(env, runtime, problems),
     logLevel: readLogLevel(env, problems),
   }
   requireMapBehindEdge(settings, problems)
@@ -151,6 +152,18 @@ export function readVersionSetting(env: Environment, problems: string[]): 'auto'
 export function readBodyMaxBytes(env: Environment, problems: string[]): number {
   const options = { default: 8 * MIB, min: 1024, max: BODY_LARGEST_BYTES }
   return readInteger(env, 'REQUEST_BODY_MAX_BYTES', options, problems)
+}
+
+/** Beyond `all` the other two would promise what there is not. */
+export function readSlotLimits(env: Environment, problems: string[]): SlotLimits {
+  // About 124 connections stall slurmrestd (measured).
+  const all = readInteger(env, 'UPSTREAM_MAX_CONCURRENCY', { default: 16, min: 1, max: 100 }, problems)
+  const share = { default: Math.min(4, all), min: 1, max: all }
+  return {
+    all,
+    accounting: readInteger(env, 'UPSTREAM_MAX_CONCURRENCY_SLURMDB', share, problems),
+    perCaller: readInteger(env, 'UPSTREAM_MAX_CONCURRENCY_PER_CALLER', share, problems),
+  }
 }
 
 function readRequireBinding(env: Environment, problems: string[]): boolean {

@@ -6,7 +6,7 @@
 import type { Grant } from './authorize.ts'
 import { buildQuery, type CallBody } from './call.ts'
 import { buildPath } from './operation.ts'
-import type { Clock, Upstream, UpstreamAnswer } from './ports.ts'
+import type { Clock, Upstream, UpstreamAnswer, UpstreamRequest } from './ports.ts'
 import type { Principal } from './principal.ts'
 import { Outage } from './refusal.ts'
 import type { Method } from './policy/route-table.ts'
@@ -21,6 +21,10 @@ export interface UpstreamCall {
   readonly body: CallBody | null
   /** Unix milliseconds after which it must not be sent any more; null: any time. */
   readonly sendBefore: number | null
+  /** Which answers may come whole; absent: none. */
+  readonly takeWhole?: UpstreamRequest['takeWhole']
+  /** Called once when slurmrestd is done with it, where it was sent. */
+  readonly onEnd?: () => void
 }
 
 export type Accept = 'application/json' | 'application/yaml'
@@ -51,6 +55,8 @@ export interface SendOptions<Actor extends NamedUser> {
   readonly upstream: Upstream
   readonly slurmTokens: SlurmTokenSource<Actor>
   readonly slots: Slots
+  /** Whose requests take turns with those of others. */
+  readonly nameCaller: (actor: Actor) => string
   readonly timeoutMilliseconds: number
   readonly now: Clock
 }
@@ -58,9 +64,10 @@ export interface SendOptions<Actor extends NamedUser> {
 export function createSendUpstream<Actor extends NamedUser>(
   options: SendOptions<Actor>,
 ): SendUpstream<Actor> {
-  const { upstream, slurmTokens, slots, timeoutMilliseconds, now } = options
+  const { upstream, slurmTokens, slots, nameCaller, timeoutMilliseconds, now } = options
   return async function sendUpstream(actor, call) {
-    const giveBack = await slots.take()
+    const isAccounting = call.target.startsWith('/slurmdb/')
+    const giveBack = await slots.take({ caller: nameCaller(actor), isAccounting })
     try {
       // Chosen after the wait for a slot, so that it has at least half its life left when it is used.
       const token = await slurmTokens.findToken(actor)
@@ -73,10 +80,15 @@ export function createSendUpstream<Actor extends NamedUser>(
         headers: buildHeaders(actor, token, call),
         body: call.body?.bytes ?? null,
         timeoutMilliseconds,
-        onEnd: giveBack,
+        onEnd: () => {
+          giveBack()
+          call.onEnd?.()
+        },
+        takeWhole: call.takeWhole,
       })
     } catch (cause) {
-      giveBack()
+      // slurmrestd does not notice that nobody waits: its slot is free when it is done (`onEnd`), not at our 504.
+      if (!(cause instanceof Outage && cause.rule === 'upstream_timeout')) giveBack()
       throw cause
     }
   }

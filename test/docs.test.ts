@@ -159,7 +159,14 @@ function buildDefaults(): Readonly<Record<string, string>> {
     PUBLIC_BASE_PATH: `\`${node.basePath}\``,
     REQUEST_BODY_MAX_BYTES: String(node.bodyMaxBytes),
     RATE_LIMIT_PER_SECOND: String(node.rateLimitPerSecond),
-    'UPSTREAM_TIMEOUT_SECONDS UPSTREAM_MAX_CONCURRENCY': `${node.upstreamTimeoutMilliseconds / 1000}, ${node.upstreamMaxConcurrency}`,
+    'UPSTREAM_TIMEOUT_SECONDS UPSTREAM_MAX_CONCURRENCY': `${node.upstreamTimeoutMilliseconds / 1000}, ${node.slotLimits.all}`,
+    'UPSTREAM_MAX_CONCURRENCY_PER_CALLER UPSTREAM_MAX_CONCURRENCY_SLURMDB': `${node.slotLimits.perCaller}, ${node.slotLimits.accounting}`,
+    CLIENT_STALL_SECONDS: String(node.clientStallMilliseconds / 1000),
+    CACHE_TTL_SECONDS: `\`${Object.entries(node.cache.ttlSeconds)
+      .map(([kind, seconds]) => `${kind}=${seconds}`)
+      .join(',')}\``,
+    CACHE_STALE_SECONDS: String(node.cache.staleSeconds),
+    'CACHE_MAX_BYTES CACHE_ENTRY_MAX_BYTES': `${node.cache.maxBytes}, ${node.cache.entryMaxBytes} (on Workers ${worker.cache.maxBytes}, ${worker.cache.entryMaxBytes})`,
     LOG_LEVEL: `\`${node.logLevel}\``,
   }
 }

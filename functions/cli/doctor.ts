@@ -5,6 +5,7 @@ import { createClockAlarm } from '../../src/clock-alarm.ts'
 import { createGuardedUpstream } from '../../src/guarded-upstream.ts'
 import { CLOCK_SKEW_MAX_SECONDS } from '../../src/limits.ts'
 import { createVerifierChannel, type VerifierChannel } from '../../src/munge/verifier-channel.ts'
+import { discardBody } from '../../src/byte-stream.ts'
 import type { Log, MungeVerifier } from '../../src/ports.ts'
 import { type GatewaySettings, parseGatewaySettings } from '../../src/settings.ts'
 import { type Database, openDatabase } from '../../src/tokens/database.ts'
@@ -106,7 +107,7 @@ async function askSlurmrestd(settings: GatewaySettings): Promise<string> {
       body: null,
       timeoutMilliseconds: UPSTREAM_TIMEOUT_MILLISECONDS,
     })
-    await body?.cancel()
+    await discardBody(body)
     return `answers (HTTP ${status} without a token)`
   } finally {
     void upstream.close().catch(() => undefined)

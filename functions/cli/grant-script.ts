@@ -20,6 +20,9 @@ export interface GrantStep {
   readonly statements: readonly string[]
 }
 
+/** Of migration 0005. */
+const CHANGE_FUNCTION = `${TABLE_SCHEMA}.tell_token_change()`
+
 /** Whoever applies it may have to be a member of the migrator meanwhile; this remembers who was none before. */
 const JOINED = 'slurmgate.joined'
 
@@ -52,6 +55,17 @@ export function buildGrantSteps(roles: DatabaseRoles): readonly GrantStep[] {
       purpose: `${table}, where it is there: db migrate makes it`,
       statements: [grantOnTable(table, roles)],
     })),
+    {
+      purpose: 'the function that tells gateways of changed tokens: its trigger alone calls it',
+      statements: [
+        block(
+          `if to_regprocedure(${quoteLiteral(CHANGE_FUNCTION)}) is not null then`,
+          `  alter function ${CHANGE_FUNCTION} owner to ${owner};`,
+          `  revoke all on function ${CHANGE_FUNCTION} from public;`,
+          'end if;',
+        ),
+      ],
+    },
     {
       purpose: 'the sequence of the book of migrations',
       statements: [

@@ -64,7 +64,8 @@ export async function withSlurmrestd<T>(
       key === null
         ? NO_TOKENS
         : createSlurmTokenSource({ key, lifespanSeconds: SLURM_TOKEN_SECONDS, deniedUsers, now: clock }),
-    slots: createQueuedSlots(1),
+    slots: createQueuedSlots({ all: 1, accounting: 1, perCaller: 1 }),
+    nameCaller: ({ slurmUser }) => slurmUser,
     timeoutMilliseconds,
     now: clock,
   })

@@ -13,7 +13,7 @@ import { rewriteTarget } from './sent-target.ts'
 import { createServerEnd } from './server-end.ts'
 import { GATEWAY_SERVER_LIMITS, type ServerLimits } from './server-limits.ts'
 import type { TakeRequest } from './short-post.ts'
-import { writeAnswer } from './write-answer.ts'
+import { readResponse, writeAnswer } from './write-answer.ts'
 
 export interface Tls {
   readonly cert: Buffer
@@ -77,7 +77,8 @@ export function createHttpServer(
   const answer = getRequestListener(
     async (request, bindings) => {
       const response = await app.fetch(request, bindings)
-      await writeAnswer(response, (bindings as HttpBindings).outgoing)
+      if (response !== RESPONSE_ALREADY_SENT)
+        await writeAnswer(readResponse(response), (bindings as HttpBindings).outgoing)
       return RESPONSE_ALREADY_SENT
     },
     { overrideGlobalObjects: false, errorHandler: answerFailure },

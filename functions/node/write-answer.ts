@@ -1,24 +1,70 @@
 /**
- * Writes a Response to a client of Node's server, at the client's pace. A body that fails midway breaks the connection:
+ * Writes an answer to a client of Node's server, at the client's pace. A body that fails midway breaks the connection:
  * a truncated answer must never look whole, and no error text may follow what was sent.
  */
 
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import type { GateAnswer } from '../../src/gate-answer.ts'
+import { CLIENT_STALL_MILLISECONDS } from '../../src/limits.ts'
 
-/** Never throws. Cancels the body when the client has gone. */
-export async function writeAnswer(response: Response, outgoing: ServerResponse): Promise<void> {
+/** Up to here head and body go out as one string: a write less. Each byte is a character of Latin-1, whatever the text is. */
+const ONE_STRING_BYTES = 16 * 1024
+
+/** Up to here an answer is one write: the kernel takes that much without the client. */
+const ONE_WRITE_BYTES = 64 * 1024
+
+/**
+ * Never throws. Cancels the body when the client has gone.
+ * @param clientStallMilliseconds a client that takes nothing for so long is cut off.
+ */
+export async function writeAnswer(
+  answer: GateAnswer,
+  outgoing: ServerResponse,
+  clientStallMilliseconds = CLIENT_STALL_MILLISECONDS,
+): Promise<void> {
   outgoing.on('error', () => undefined)
-  const body: ReadableStream<Uint8Array> | null = response.body
+  const { body } = answer
   try {
-    outgoing.writeHead(response.status, readHeaders(response.headers))
+    outgoing.writeHead(answer.status, answer.headers.flat())
   } catch {
     outgoing.destroy()
   }
-  if (body === null) {
-    outgoing.end()
-    return
+  try {
+    if (body === null) outgoing.end()
+    else if (body instanceof ReadableStream) await writeStream(body, outgoing, clientStallMilliseconds)
+    else if (body.length <= ONE_STRING_BYTES) outgoing.end(readLatin1(body), 'latin1')
+    else if (body.length <= ONE_WRITE_BYTES) outgoing.end(body)
+    else await writeBytes(body, outgoing, clientStallMilliseconds)
+  } catch {
+    breakOff(outgoing)
+  } finally {
+    answer.onDelivered?.()
   }
+}
+
+function readLatin1({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString('latin1')
+}
+
+/** In pieces, so that a client that is slow and one that takes nothing are told apart. */
+async function writeBytes(
+  bytes: Uint8Array,
+  outgoing: ServerResponse,
+  stallMilliseconds: number,
+): Promise<void> {
+  for (let offset = 0; offset < bytes.length && !outgoing.destroyed; offset += ONE_WRITE_BYTES) {
+    const piece = bytes.subarray(offset, offset + ONE_WRITE_BYTES)
+    if (!outgoing.write(piece)) await drain(outgoing, stallMilliseconds)
+  }
+  outgoing.end()
+}
+
+async function writeStream(
+  body: ReadableStream<Uint8Array>,
+  outgoing: ServerResponse,
+  stallMilliseconds: number,
+): Promise<void> {
   const reader = body.getReader()
   const cancel = (): void => void reader.cancel().catch(() => undefined)
   if (outgoing.destroyed) {
@@ -26,17 +72,13 @@ export async function writeAnswer(response: Response, outgoing: ServerResponse):
     return
   }
   outgoing.once('close', cancel)
-  try {
-    let chunk = await reader.read()
-    while (!chunk.done) {
-      if (!outgoing.write(chunk.value)) await drain(outgoing)
-      chunk = await reader.read()
-    }
-    outgoing.off('close', cancel)
-    outgoing.end()
-  } catch {
-    breakOff(outgoing)
+  let chunk = await reader.read()
+  while (!chunk.done) {
+    if (!outgoing.write(chunk.value)) await drain(outgoing, stallMilliseconds)
+    chunk = await reader.read()
   }
+  outgoing.off('close', cancel)
+  outgoing.end()
 }
 
 /**
@@ -51,19 +93,24 @@ function breakOff(outgoing: ServerResponse): void {
   }
 }
 
-/** Until the client takes more, or has gone. */
-async function drain(outgoing: ServerResponse): Promise<void> {
+/** Until the client takes more, or has gone. @throws where it does neither for too long. */
+async function drain(outgoing: ServerResponse, stallMilliseconds: number): Promise<void> {
   if (outgoing.destroyed) return
   const over = new AbortController()
   const options = { signal: over.signal }
+  let timer: NodeJS.Timeout | undefined
+  const stall = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('the client takes nothing')), stallMilliseconds)
+  })
   try {
-    await Promise.race([once(outgoing, 'drain', options), once(outgoing, 'close', options)])
+    await Promise.race([once(outgoing, 'drain', options), once(outgoing, 'close', options), stall])
   } finally {
+    clearTimeout(timer)
     over.abort()
   }
 }
 
-/** Name, value, name, value. The Web's Headers join repeated names with a comma, all but Set-Cookie. */
-function readHeaders(headers: Headers): string[] {
-  return [...headers].flat()
+/** Name and value each. The Web's Headers join repeated names with a comma, all but Set-Cookie. */
+export function readResponse({ status, headers, body }: Response): GateAnswer {
+  return { status, headers: [...headers], body }
 }

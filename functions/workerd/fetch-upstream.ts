@@ -21,23 +21,40 @@ export function createFetchUpstream(
       : { origin: '', serviceHeaders: {} }
   return {
     async send(request) {
-      const timeout = new AbortController()
-      const abort = (): void => timeout.abort()
-      const timer = setTimeout(abort, request.timeoutMilliseconds)
-      try {
-        const headers = { ...request.headers, ...serviceHeaders }
-        const fetching = fetch(buildRequest(origin, { ...request, headers }, timeout.signal))
-        waitUntil(fetching.catch(() => undefined))
-        return readAnswer(await fetching, request, abort, waitUntil)
-      } catch (cause) {
-        if (timeout.signal.aborted)
-          throw new Outage('upstream_timeout', 'slurmrestd took too long', { cause })
-        throw new Outage('upstream_unreachable', 'slurmrestd cannot be reached', { cause })
-      } finally {
-        clearTimeout(timer)
-      }
+      const cut = new AbortController()
+      const abort = (): void => cut.abort()
+      const headers = { ...request.headers, ...serviceHeaders }
+      const fetching = fetch(buildRequest(origin, { ...request, headers }, cut.signal))
+      const response = await waitForHead(fetching, request, abort, waitUntil)
+      return readAnswer(response, request, abort, waitUntil)
     },
   }
+}
+
+/** @throws Outage `upstream_unreachable`, `upstream_timeout` */
+async function waitForHead(
+  fetching: Promise<Response>,
+  { timeoutMilliseconds, onEnd }: UpstreamRequest,
+  abort: () => void,
+  waitUntil: (work: Promise<unknown>) => void,
+): Promise<Response> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), timeoutMilliseconds)
+  })
+  waitUntil(fetching.catch(() => undefined))
+  try {
+    const response = await Promise.race([fetching, late])
+    if (response !== null) return response
+  } catch (cause) {
+    throw new Outage('upstream_unreachable', 'slurmrestd cannot be reached', { cause })
+  } finally {
+    clearTimeout(timer)
+  }
+  // slurmrestd goes on working, so its slot stays taken until it is done; what no slot is counted for is cut.
+  if (onEnd === undefined) abort()
+  else waitUntil(fetching.then((response) => response.body?.cancel()).then(onEnd, onEnd))
+  throw new Outage('upstream_timeout', 'slurmrestd took too long')
 }
 
 /** No redirect is followed: that would take the Slurm token, and the secret of the hop, elsewhere. */
@@ -54,20 +71,26 @@ function buildRequest(origin: string, request: UpstreamRequest, signal: AbortSig
   return new Request(`${origin}${request.target}`, init)
 }
 
-function readAnswer(
+async function readAnswer(
   response: Response,
   request: UpstreamRequest,
   abort: () => void,
   waitUntil: (work: Promise<unknown>) => void,
-): UpstreamAnswer {
+): Promise<UpstreamAnswer> {
   const text = response.headers.get('content-length')
   const contentLength = text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null
-  if (response.body === null) request.onEnd?.()
-  return {
-    status: response.status,
-    contentType: response.headers.get('content-type'),
-    contentLength,
-    body: response.body === null ? null : pump(response.body, contentLength, request, abort, waitUntil),
+  const { status, body } = response
+  const head = { status, contentType: response.headers.get('content-type'), contentLength }
+  if (body === null) {
+    request.onEnd?.()
+    return { ...head, body }
+  }
+  const stream = pump(body, contentLength, request, abort, waitUntil)
+  if (contentLength === null || request.takeWhole?.(contentLength) !== true) return { ...head, body: stream }
+  try {
+    return { ...head, body: new Uint8Array(await new Response(stream).arrayBuffer()) }
+  } catch (cause) {
+    throw new Outage('upstream_unreachable', 'slurmrestd stopped in the middle of an answer', { cause })
   }
 }
 

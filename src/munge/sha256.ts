@@ -1,5 +1,7 @@
 /** SHA-256 and its HMAC: how credentials and signed messages are named and signed. A port, for a runtime may have it faster. */
 
+import { formatHex } from '../hex.ts'
+
 export interface Sha256 {
   /** Lower-case hex; of text: of its UTF-8. */
   hashToHex(data: string | Uint8Array<ArrayBuffer>): string | Promise<string>
@@ -12,7 +14,7 @@ export const webSha256: Sha256 = {
   async hashToHex(data) {
     const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data
     const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-    return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('')
+    return formatHex(hash)
   },
   createHmac(key) {
     const algorithm = { name: 'HMAC', hash: 'SHA-256' }

@@ -100,5 +100,8 @@ export const mungeReplays = pgTable(
   ],
 )
 
+/** Where a trigger of the tokens' table tells of every change, whoever makes it (migration 0005). */
+export const TOKEN_CHANGES_CHANNEL = 'slurmgate_tokens'
+
 /** The newest migration this code needs. A test holds it to `migrations/meta/_journal.json`. */
-export const REQUIRED_MIGRATION = { tag: '0004_newest_first', when: 1_795_557_886_914 } as const
+export const REQUIRED_MIGRATION = { tag: '0005_token_changes_told', when: 1_795_558_440_728 } as const

@@ -22,6 +22,7 @@ export interface RegisteredToken {
   readonly uid: number | null
   /** When the row was sealed last; null: it has no seal. Says nothing about whether the seal is right. */
   readonly sealedAt: Date | null
+  readonly policyVersion: number
 }
 
 export type TokenState = 'active' | 'expired' | 'revoked'
@@ -41,6 +42,7 @@ const COLUMNS = {
   replacedBy: apiTokens.replacedBy,
   uid: apiTokens.uid,
   sealedAt: apiTokens.sealedAt,
+  policyVersion: apiTokens.policyVersion,
 } as const
 
 export interface ListQuestion {

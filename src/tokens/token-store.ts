@@ -21,6 +21,8 @@ export const RECORD_COLUMNS = {
   account: apiTokens.account,
   expiresAt: apiTokens.expiresAt,
   revokedAt: apiTokens.revokedAt,
+  uid: apiTokens.uid,
+  policyVersion: apiTokens.policyVersion,
 } as const
 
 const DIGEST_LENGTH = 32

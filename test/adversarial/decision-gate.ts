@@ -2,6 +2,8 @@
 
 import { createHash } from 'node:crypto'
 import { createClientAddressFinder } from '../../src/client-address.ts'
+import { deliverAsResponse } from '../../src/gate-answer.ts'
+import { nodeSha256 } from '../../functions/node/node-sha256.ts'
 import { createGateway } from '../../src/gateway.ts'
 import type { TokenRecord, UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
 import { readOriginForm } from '../../src/request-target.ts'
@@ -91,6 +93,8 @@ const RECORDS = new Map<string, TokenRecord>(
       account: isRestricted(caller) ? 'ownerlab' : null,
       expiresAt: null,
       revokedAt: null,
+      uid: null,
+      policyVersion: 1,
     },
   ]),
 )
@@ -121,11 +125,17 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
     boundDigest: null,
   }
   const app = createGateway({
-    requestsPerSecond: 0,
-    tokens: {
-      findByDigest: (digest) => Promise.resolve(RECORDS.get(Buffer.from(digest).toString('hex')) ?? null),
-      check: () => Promise.resolve(),
+    deliver: deliverAsResponse,
+    cache: {
+      ttlSeconds: { jobs: 0, nodes: 0, accounting: 0 },
+      staleSeconds: 0,
+      entryMaxBytes: 0,
+      maxBytes: 0,
     },
+    maySharePromises: true,
+    requestsPerSecond: 0,
+    tokens: { find: (digest) => RECORDS.get(digest) ?? null },
+    sha256: nodeSha256,
     munge: { verify: () => Promise.resolve(identity), check: () => Promise.resolve() },
     replays: { claim: () => Promise.resolve(true) },
     deniedUsers,
@@ -159,7 +169,8 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
         deniedUsers,
         now,
       }),
-      slots: createQueuedSlots(16),
+      slots: createQueuedSlots({ all: 16, accounting: 16, perCaller: 16 }),
+      nameCaller: ({ slurmUser }) => slurmUser,
       timeoutMilliseconds: 1000,
       now,
     }),

@@ -13,14 +13,14 @@ import { createUndiciPost } from '../../functions/node/undici-post.ts'
 import { createAuthenticator, type Authenticate } from '../../src/authenticate.ts'
 import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
 import { createVerifierChannel } from '../../src/munge/verifier-channel.ts'
-import type { ReplayGuard, TokenStore } from '../../src/ports.ts'
+import type { ReplayGuard, TokenLookUp } from '../../src/ports.ts'
 import { findFreePort } from '../support/free-port.ts'
 import { waitUntil } from '../support/program.ts'
 import type { Held } from './measured-verifier.ts'
 import type { SigningSettings } from './signing-settings.ts'
 
 const CLIENT = { address: '127.0.0.1', isDirectLoopback: true, hostAddresses: [] }
-const NO_TOKENS: TokenStore = { findByDigest: () => Promise.resolve(null), check: () => Promise.resolve() }
+const NO_TOKENS: TokenLookUp = { find: () => null }
 
 export class VerifierUnderLoad {
   readonly #child: ChildProcess
@@ -78,6 +78,7 @@ export class VerifierUnderLoad {
       munge,
       replays,
       tokens: NO_TOKENS,
+      sha256: nodeSha256,
       deniedUsers: new Set(['root']),
       bearerUserNames: new Set(),
       areAdminScopesOn: false,

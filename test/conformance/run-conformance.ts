@@ -8,6 +8,7 @@ import { ANSWER_CASES } from './cases/answers.ts'
 import { AUDIT_CASES } from './cases/audit.ts'
 import { BODY_CASES } from './cases/bodies.ts'
 import { BULK_CASES } from './cases/bulk.ts'
+import { CACHED_ANSWER_CASES } from './cases/cached-answers.ts'
 import { CLIENT_CASES } from './cases/clients.ts'
 import { CONTENT_TYPE_CASES } from './cases/content-types.ts'
 import { ENDPOINT_CASES } from './cases/endpoints.ts'
@@ -60,6 +61,7 @@ export const GROUPS: readonly (readonly [name: string, cases: readonly Conforman
   ['queries', QUERY_CASES],
   ['forwarding', FORWARDING_CASES],
   ['answers', ANSWER_CASES],
+  ['answers from memory', CACHED_ANSWER_CASES],
   ['own endpoints', ENDPOINT_CASES],
   ['off-the-shelf clients', CLIENT_CASES],
   ['outages', OUTAGE_CASES],

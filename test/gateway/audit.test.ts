@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { createAudit } from '../../src/audit.ts'
+import { buildResponse } from '../../src/gate-answer.ts'
 import type { GateRequest } from '../../src/gate-request.ts'
 import { Outage, refuse } from '../../src/refusal.ts'
 import { buildToken, createMemoryLog, MUNGE_ALICE, requireOperation } from './in-memory-ports.ts'
@@ -38,7 +39,7 @@ describe('the decision', () => {
       event: 'decision',
       fields: { request_id: 'req', client: '192.0.2.7', principal: null, operation: null, rule: 'token_expired', outcome: 'refused', status: 401 },
     })
-    expect(JSON.stringify(log.lines) + (await response.text())).not.toContain(CANARY)
+    expect(JSON.stringify(log.lines) + (await buildResponse(response).text())).not.toContain(CANARY)
   }) // prettier-ignore
 
   it('of a grant names principal, token id, operation, version and target', () => {
@@ -66,7 +67,7 @@ describe('the decision', () => {
 
   it('of a bulk call names the jobs that it lists', () => {
     const { log, trail } = setUp()
-    trail.allow('token_account', ['7', '8'])
+    trail.allow('token_account', { jobs: ['7', '8'] })
     expect(log.lines[0]?.fields).toMatchObject({
       rule: 'token_account',
       outcome: 'allowed',
@@ -127,7 +128,7 @@ describe('a failure that nobody foresaw', () => {
       if (isAllowed) trail.allow('munge_user')
       const response = trail.fail(cause)
       expect([500, 503]).toContain(response.status)
-      expect(JSON.stringify(log.lines) + (await response.text())).not.toContain(CANARY)
+      expect(JSON.stringify(log.lines) + (await buildResponse(response).text())).not.toContain(CANARY)
     }
   })
 

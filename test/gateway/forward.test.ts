@@ -2,12 +2,15 @@
 
 import { describe, expect, it } from 'vitest'
 import { forwardAnswer, forwardOpenApi } from '../../src/forward.ts'
+import { buildResponse } from '../../src/gate-answer.ts'
 import { ERROR_BODY_MAX_BYTES, OPENAPI_MAX_BYTES } from '../../src/limits.ts'
 import type { UpstreamAnswer } from '../../src/ports.ts'
 import { buildAnswer, buildSlurmErrors, createStream, outageOf } from './in-memory-ports.ts'
 
 const ID = 'req'
-const forward = (answer: UpstreamAnswer) => forwardAnswer(answer, ID, 42)
+const forward = async (answer: UpstreamAnswer) => buildResponse(await forwardAnswer(answer, ID, 42))
+const forwardDocument = async (answer: UpstreamAnswer, basePath: string) =>
+  buildResponse(await forwardOpenApi(answer, ID, basePath))
 
 describe('an answer that is about the gate’s own token', () => {
   it.each<[string, UpstreamAnswer]>([
@@ -140,12 +143,12 @@ describe('the OpenAPI document', () => {
   const text = `${JSON.stringify(document)}\n`
 
   it('passes byte by byte where the gate is mounted at the root', async () => {
-    expect(await (await forwardOpenApi(buildAnswer(200, text), ID, '/')).text()).toBe(text)
+    expect(await (await forwardDocument(buildAnswer(200, text), '/')).text()).toBe(text)
   })
 
   it('has servers replaced under a base path, and nothing else', async () => {
     for (const type of ['application/json', 'application/json; charset=utf-8']) {
-      const response = await forwardOpenApi(buildAnswer(200, text, type), ID, '/slurm-api')
+      const response = await forwardDocument(buildAnswer(200, text, type), '/slurm-api')
       const sent = await response.text()
       expect(JSON.parse(sent)).toEqual({ ...document, servers: [{ url: '/slurm-api' }] })
       expect(response.headers.get('content-length')).toBe(String(new TextEncoder().encode(sent).length))
@@ -153,10 +156,10 @@ describe('the OpenAPI document', () => {
   })
 
   it('that is an error passes, or is our token’s refusal', async () => {
-    const response = await forwardOpenApi(buildAnswer(404, 'no', 'text/plain'), ID, '/slurm-api')
+    const response = await forwardDocument(buildAnswer(404, 'no', 'text/plain'), '/slurm-api')
     expect([response.status, await response.text()]).toEqual([404, 'no'])
     const refused = buildAnswer(401, 'x', 'text/plain')
-    expect(await outageOf(() => forwardOpenApi(refused, ID, '/slurm-api'))).toBe('slurm_token_refused')
+    expect(await outageOf(() => forwardDocument(refused, '/slurm-api'))).toBe('slurm_token_refused')
   })
 
   it.each([
@@ -166,7 +169,7 @@ describe('the OpenAPI document', () => {
     ['nothing', ''],
     ['too much', ' '.repeat(OPENAPI_MAX_BYTES + 1)],
   ])('that cannot be read (%s) is an outage of slurmrestd, not of the gate', async (_, body) => {
-    expect(await outageOf(() => forwardOpenApi(buildAnswer(200, body), ID, '/slurm-api'))).toBe(
+    expect(await outageOf(() => forwardDocument(buildAnswer(200, body), '/slurm-api'))).toBe(
       'upstream_unreachable',
     )
   })

@@ -196,7 +196,7 @@ describe('what goes upstream', () => {
       gate.world.answer = answer
       for (let round = 0; round < 5; round++) await gate.send(JOBS, { headers: [bearer('free')] })
     }
-    const all = await Promise.race([Promise.all([1, 2, 3, 4].map(() => gate.slots.take())), new Promise((resolve) => setTimeout(resolve, 500, null))])
+    const all = await Promise.race([Promise.all([1, 2, 3, 4].map(() => gate.slots.take({ caller: 'somebody else', isAccounting: false }))), new Promise((resolve) => setTimeout(resolve, 500, null))])
     expect(all).toHaveLength(4)
   }) // prettier-ignore
 })

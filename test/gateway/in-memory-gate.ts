@@ -1,9 +1,13 @@
 /** A whole gateway over ports in memory: what went upstream, what was logged, and what came back. */
 
 import { createHash } from 'node:crypto'
+import { nodeSha256 } from '../../functions/node/node-sha256.ts'
+import type { CacheSettings } from '../../src/cache-settings.ts'
 import { createClientAddressFinder } from '../../src/client-address.ts'
+import { deliverAsResponse } from '../../src/gate-answer.ts'
 import { createGateway } from '../../src/gateway.ts'
 import type { MungeIdentity, TokenRecord, UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
+import { nameCaller } from '../../src/principal.ts'
 import { createQueuedSlots } from '../../src/slots.ts'
 import { createSlurmTokenSource } from '../../src/slurm-token.ts'
 import { createSendUpstream } from '../../src/upstream-request.ts'
@@ -22,6 +26,13 @@ export const TOKENS = {
 } as const
 export const MUNGE_CREDENTIAL = 'MUNGE:AwQDAAA=:'
 
+export const CACHE_OFF: CacheSettings = {
+  ttlSeconds: { jobs: 0, nodes: 0, accounting: 0 },
+  staleSeconds: 0,
+  entryMaxBytes: 0,
+  maxBytes: 0,
+}
+
 /** The gate's clock, in milliseconds; it stands still unless a test moves it. */
 export const NOW = 1_800_000_000_000
 const digest = (token: string) => createHash('sha256').update(token).digest('hex')
@@ -38,6 +49,8 @@ function buildRecord(name: keyof typeof TOKENS): TokenRecord {
     account: name === 'bound' ? 'OWN' : null,
     expiresAt: name === 'expired' ? NOW / 1000 : null,
     revokedAt: name === 'revoked' ? 1 : null,
+    uid: 1001,
+    policyVersion: 1,
   }
 }
 
@@ -60,6 +73,8 @@ export function createInMemoryGate(
     peer?: string | null
     bodyMaxBytes?: number
     requestsPerSecond?: number
+    cache?: CacheSettings
+    maySharePromises?: boolean
   } = {},
 ) {
   const log = createMemoryLog()
@@ -91,15 +106,15 @@ export function createInMemoryGate(
   let sentTarget = '/'
   const now = () => world.now
   const deniedUsers = new Set(['root'])
-  const slots = createQueuedSlots(4)
+  const slots = createQueuedSlots({ all: 4, accounting: 4, perCaller: 4 })
   const app = createGateway({
     tokens: {
-      findByDigest: (bytes) => {
+      find: (hex) => {
         world.lookups += 1
-        return Promise.resolve().then(() => world.findToken(Buffer.from(bytes).toString('hex')))
+        return Promise.resolve().then(() => world.findToken(hex))
       },
-      check: () => Promise.resolve(),
     },
+    sha256: nodeSha256,
     munge:
       more.isMungeOff === true
         ? null
@@ -127,6 +142,9 @@ export function createInMemoryGate(
     findReadiness: () => Promise.resolve({ isReady: true, dependencies: { database: 'ok' } }),
     bodyMaxBytes: more.bodyMaxBytes ?? 1000,
     confirm: null,
+    deliver: deliverAsResponse,
+    cache: more.cache ?? CACHE_OFF,
+    maySharePromises: more.maySharePromises ?? true,
     requestsPerSecond: more.requestsPerSecond ?? 0,
     send: createSendUpstream({
       upstream: {
@@ -135,8 +153,10 @@ export function createInMemoryGate(
           events.push(`${request.method} ${request.target}`)
           const answer = await world.answer()
           const onEnd = request.onEnd ?? (() => undefined)
-          if (answer.body === null) onEnd()
-          return { ...answer, body: answer.body === null ? null : watchEnd(answer.body, onEnd) }
+          const { body } = answer
+          if (body instanceof ReadableStream) return { ...answer, body: watchEnd(body, onEnd) }
+          onEnd()
+          return answer
         },
       },
       slurmTokens: createSlurmTokenSource({
@@ -146,6 +166,7 @@ export function createInMemoryGate(
         now,
       }),
       slots,
+      nameCaller,
       timeoutMilliseconds: 1000,
       now,
     }),

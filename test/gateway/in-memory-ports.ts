@@ -33,6 +33,8 @@ export function buildToken(scopes: readonly Scope[], account: string | null = nu
     scopes: new Set(scopes),
     account,
     expiresAt: null,
+    uid: 1001,
+    policyVersion: 1,
     presented: null,
   }
 }

@@ -1,7 +1,8 @@
 /** CONTRACT "HTTP": fixed numbers between 20000 and 20999, statuses by kind, answers in Slurm's shape. */
 
 import { describe, expect, it } from 'vitest'
-import { answerRefusal, answerRule } from '../../src/answer.ts'
+import * as gate from '../../src/answer.ts'
+import { buildResponse } from '../../src/gate-answer.ts'
 import { OUTAGES } from '../../src/outages.ts'
 import {
   findRuleAnswer,
@@ -9,6 +10,7 @@ import {
   Outage,
   REFUSALS,
   refuse,
+  type Refusal,
   type RefusalRule,
   type Rule,
 } from '../../src/refusal.ts'
@@ -17,6 +19,8 @@ const refusals = Object.keys(REFUSALS) as RefusalRule[]
 const outages = Object.keys(OUTAGES) as (keyof typeof OUTAGES)[]
 const rules: Rule[] = [...refusals, ...outages]
 const ID = '0123456789abcdef'
+const answerRule = (id: string, rule: Rule) => buildResponse(gate.answerRule(id, rule))
+const answerRefusal = (id: string, refusal: Refusal) => buildResponse(gate.answerRefusal(id, refusal))
 
 describe('the table', () => {
   it('gives each rule one number of its own, clear of Slurm’s', () => {

@@ -62,7 +62,7 @@ describe('defaults', () => {
       basePath: '/',
       bodyMaxBytes: 8 * 1024 * 1024,
       upstreamTimeoutMilliseconds: 60_000,
-      upstreamMaxConcurrency: 16,
+      slotLimits: { all: 16, accounting: 4, perCaller: 4 },
       rateLimitPerSecond: 0,
       logLevel: 'info',
     })
@@ -222,6 +222,14 @@ describe('a problem names', () => {
     ]),
     ['UPSTREAM_TIMEOUT_SECONDS', { UPSTREAM_TIMEOUT_SECONDS: '0' }],
     ['UPSTREAM_MAX_CONCURRENCY', { UPSTREAM_MAX_CONCURRENCY: '124' }],
+    ['UPSTREAM_MAX_CONCURRENCY_SLURMDB', { UPSTREAM_MAX_CONCURRENCY: '3', UPSTREAM_MAX_CONCURRENCY_SLURMDB: '4' }],
+    ['UPSTREAM_MAX_CONCURRENCY_PER_CALLER', { UPSTREAM_MAX_CONCURRENCY_PER_CALLER: '17' }],
+    ['CLIENT_STALL_SECONDS', { CLIENT_STALL_SECONDS: '0' }],
+    ...['-1', 'x', 'jobs', 'jobs=', 'jobs=x', 'cats=1', '1,2', 'jobs=1,', '3601', 'jobs=1;nodes=2'].map((value): Bad => ['CACHE_TTL_SECONDS', { CACHE_TTL_SECONDS: value }]),
+    ['CACHE_STALE_SECONDS', { CACHE_STALE_SECONDS: '1d' }],
+    ['CACHE_MAX_BYTES', { CACHE_MAX_BYTES: '256M' }],
+    ['CACHE_ENTRY_MAX_BYTES', { CACHE_MAX_BYTES: '1000', CACHE_ENTRY_MAX_BYTES: '1001' }],
+    ['CACHE_MAX_BYTES', { CACHE_MAX_BYTES: '68719476736' }, 'workerd'],
     ['LOG_LEVEL', { LOG_LEVEL: 'INFO' }],
   ])('%s for %o', (name, env, runtime) => {
     expect(problemsOf(env, runtime).join('\n')).toMatch(new RegExp(`\\b${name}\\b`))

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import type { UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
-import type { Principal } from '../../src/principal.ts'
+import { nameCaller, type Principal } from '../../src/principal.ts'
 import { Outage } from '../../src/refusal.ts'
 import { createSendUpstream, readAccept, type UpstreamCall } from '../../src/upstream-request.ts'
 import { buildAnswer, encode, MUNGE_ALICE, outageOf } from './in-memory-ports.ts'
@@ -46,6 +46,7 @@ function setUp() {
         return () => void events.push('give back')
       },
     },
+    nameCaller,
     timeoutMilliseconds: 1234,
     now: () => world.now,
   })
@@ -65,6 +66,15 @@ describe('a write whose job was looked at', () => {
     expect(await outageOf(() => send(MUNGE_ALICE, late))).toBe('job_check_stale')
     expect(sent).toHaveLength(1)
     expect(events.at(-1)).toBe('give back')
+  })
+})
+
+describe('a call that slurmrestd was too slow for', () => {
+  it('keeps its slot: slurmrestd does not notice that nobody waits (measured)', async () => {
+    const { send, world, events } = setUp()
+    world.answer = () => Promise.reject(new Outage('upstream_timeout', 'late'))
+    expect(await outageOf(() => send(MUNGE_ALICE, GET))).toBe('upstream_timeout')
+    expect(events).not.toContain('give back')
   })
 })
 

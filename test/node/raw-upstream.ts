@@ -2,6 +2,7 @@
 
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import type { Body } from '../../src/byte-stream.ts'
 import type { UpstreamRequest } from '../../src/ports.ts'
 import type { SlurmrestdAddress } from '../../src/settings.ts'
 
@@ -84,8 +85,14 @@ export function buildRequest(change: Partial<UpstreamRequest> = {}): UpstreamReq
 }
 
 /** The body's text. @throws what the body fails with. */
-export async function readText(body: ReadableStream<Uint8Array> | null): Promise<string> {
-  return body === null ? '' : new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>).text()
+export async function readText(body: Body): Promise<string> {
+  return body === null ? '' : new Response(body as Uint8Array<ArrayBuffer>).text()
+}
+
+/** @throws where the answer came whole. */
+export function requireStream(body: Body): ReadableStream<Uint8Array> {
+  if (body instanceof ReadableStream) return body
+  throw new TypeError('the answer is no stream')
 }
 
 /** What a promise fails with; an error where it does not. */

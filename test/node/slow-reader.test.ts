@@ -33,7 +33,7 @@ function writeAllButOne(length: number): { finish: () => void } {
 
 async function openAnswer() {
   const { body } = await upstream.send(buildRequest({ timeoutMilliseconds: 10_000 }))
-  if (body === null) throw new Error('no body')
+  if (!(body instanceof ReadableStream)) throw new Error('no stream')
   return body.getReader()
 }
 

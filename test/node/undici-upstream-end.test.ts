@@ -1,5 +1,6 @@
 /** However an answer of slurmrestd ends, its slot is given back once: a slot lost is capacity lost until a restart. */
 
+import type { Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createUndiciUpstream, type NodeUpstream } from '../../functions/node/undici-upstream.ts'
 import { ANSWER_TIME_LIMITS } from '../../src/limits.ts'
@@ -11,6 +12,7 @@ import {
   findFailure,
   RawUpstream,
   readText,
+  requireStream,
   type WriteRawAnswer,
 } from './raw-upstream.ts'
 
@@ -76,12 +78,12 @@ test.each([
 test('an answer is not at its end before its last byte', async () => {
   writeAnswer = (_request, socket) => socket.write(buildAnswer('200 OK', ['Content-Length: 2'], 'a'))
   const { body } = await send()
-  const reader = body?.getReader()
-  await reader?.read()
+  const reader = requireStream(body).getReader()
+  await reader.read()
   expect(ends).toBe(0)
   for (const socket of server.sockets.values()) socket.write('b')
-  await reader?.read()
-  await reader?.read()
+  await reader.read()
+  await reader.read()
   await expectOneEnd()
 })
 
@@ -105,7 +107,7 @@ test.each(['200 OK', '404 No'])(
   async (status) => {
     writeAnswer = (_request, socket) => socket.write(buildAnswer(status, ['Content-Length: 10'], 'hel'))
     const { body } = await send()
-    await body?.cancel('enough')
+    await requireStream(body).cancel('enough')
     await expectBroken()
     await expectOneEnd()
   },
@@ -123,10 +125,69 @@ test('a request after the end of the pool is an outage, and ends once', async ()
   await expectOneEnd()
 })
 
-test('a server that answers nothing is a timeout, breaks the connection, and ends once', async () => {
+test('a server that answers too late is a timeout at once, and ends when it is done', async () => {
+  let answerLate = (): void => undefined
+  writeAnswer = (_request, socket) => {
+    answerLate = () => void socket.write(buildSized('200 OK', 'hello'))
+  }
+  expect(await findFailure(send(200))).toMatchObject({ name: 'Outage', rule: 'upstream_timeout' })
+  await sleep(300)
+  // It works on: no slot is free, and the connection stays.
+  expect([ends, server.sockets.has(1)]).toEqual([0, true])
+  answerLate()
+  await expectBroken()
+  await expectOneEnd()
+})
+
+test('a server that dies after the timeout ends it once', async () => {
   writeAnswer = () => undefined
   expect(await findFailure(send(200))).toMatchObject({ name: 'Outage', rule: 'upstream_timeout' })
+  server.sockets.get(1)?.destroy()
+  await expectOneEnd()
+})
+
+test('what waited for a connection until its timeout never goes out, and ends once', async () => {
+  const held: Socket[] = []
+  writeAnswer = (_request, socket) => void held.push(socket)
+  // Two connections, both taken by what is not over yet.
+  const running = [send(), send()]
+  await waitUntil('both requests', () => held.length === 2)
+  expect(await findFailure(send(200))).toMatchObject({ name: 'Outage', rule: 'upstream_timeout' })
+  for (const socket of held) socket.write(buildSized('200 OK', 'hello'))
+  for (const answer of running) expect(await readText((await answer).body)).toBe('hello')
+  await waitUntil('three ends', () => ends === 3)
+  await sleep(50)
+  expect(server.requests).toHaveLength(2)
+})
+
+test('a request that nobody counts is cut off at its timeout', async () => {
+  writeAnswer = () => undefined
+  const failure = await findFailure(upstream.send(buildRequest({ timeoutMilliseconds: 200 })))
+  expect(failure).toMatchObject({ name: 'Outage', rule: 'upstream_timeout' })
   await expectBroken()
+})
+
+test.each([
+  ['a good answer', '200 OK'],
+  ['an error', '404 Not Found'],
+])('%s that may come whole is bytes, and slurmrestd is done by then', async (_what, status) => {
+  writeAnswer = (_request, socket) => {
+    socket.write(buildAnswer(status, ['Content-Length: 200000'], 'x'.repeat(100_000)))
+    setTimeout(() => void socket.write('y'.repeat(100_000)), 50)
+  }
+  const asked: number[] = []
+  const takeWhole = (length: number): boolean => asked.push(length) > 0
+  const answer = await upstream.send(buildRequest({ onEnd: () => void (ends += 1), takeWhole }))
+  expect(ends).toBe(1)
+  expect(asked).toEqual([200_000])
+  expect(answer.body).toBeInstanceOf(Uint8Array)
+  expect(await readText(answer.body)).toBe('x'.repeat(100_000) + 'y'.repeat(100_000))
+})
+
+test('an answer that may come whole and breaks off is an outage, never a part of it', async () => {
+  writeAnswer = (_request, socket) => socket.end(buildAnswer('200 OK', ['Content-Length: 10'], 'hel'))
+  const request = buildRequest({ onEnd: () => void (ends += 1), takeWhole: () => true })
+  expect(await findFailure(upstream.send(request))).toMatchObject({ rule: 'upstream_unreachable' })
   await expectOneEnd()
 })
 
@@ -156,9 +217,9 @@ test('a client that never reads a long answer is cut off at the limit of the who
 test('a client that reads a drop at a time is cut off at the same limit', async () => {
   writeAnswer = pour
   const { body } = await send(1_500)
-  const reader = body?.getReader()
+  const reader = requireStream(body).getReader()
   const readSlowly = async (): Promise<void> => {
-    while ((await reader?.read())?.done === false) await sleep(20)
+    while (!(await reader.read()).done) await sleep(20)
   }
   expect(await findFailure(readSlowly())).toMatchObject({ name: 'Outage', rule: 'overloaded' })
   await expectBroken()

@@ -13,6 +13,7 @@ import {
   findFailure,
   RawUpstream,
   readText,
+  requireStream,
   type ReceivedRequest,
   type WriteRawAnswer,
 } from './raw-upstream.ts'
@@ -44,11 +45,11 @@ test('a success streams before it is whole, and its connection is used again', a
   for (let round = 0; round < 3; round++) {
     const answer = await upstream.send(buildRequest())
     expect(answer).toMatchObject({ status: 200, contentType: 'text/plain', contentLength: 10 })
-    const reader = answer.body?.getReader()
-    expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe('first')
+    const reader = requireStream(answer.body).getReader()
+    expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe('first')
     for (const socket of server.sockets.values()) socket.write('-last')
-    expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe('-last')
-    expect((await reader?.read())?.done).toBe(true)
+    expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe('-last')
+    expect((await reader.read()).done).toBe(true)
   }
   expect(server.requests.map(({ connection }) => connection)).toEqual([1, 1, 1])
 })

@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { writeAnswer } from '../../functions/node/write-answer.ts'
+import { readResponse, writeAnswer } from '../../functions/node/write-answer.ts'
 import { sleep, waitUntil } from '../support/program.ts'
 import { findHeader, findHeaders, RawConnection, requestRaw } from '../support/raw-http.ts'
 
@@ -26,7 +26,7 @@ beforeEach(async () => {
   path = join(folder, 'socket')
   written = 0
   server = createServer((_incoming, outgoing) => {
-    void writeAnswer(buildResponse(), outgoing).then(() => (written += 1))
+    void writeAnswer(readResponse(buildResponse()), outgoing).then(() => (written += 1))
   }).listen(path)
   await once(server, 'listening')
 })
@@ -126,7 +126,7 @@ test.each([
 
 test('an HTTP/1.0 client, to whom the end of the connection is the end of the answer, sees it fail', async () => {
   buildResponse = () => new Response(buildBody({ pieces: 1, fails: true }).body)
-  const tcp = createServer((_incoming, outgoing) => void writeAnswer(buildResponse(), outgoing))
+  const tcp = createServer((_incoming, outgoing) => void writeAnswer(readResponse(buildResponse()), outgoing))
   await once(tcp.listen(0, '127.0.0.1'), 'listening')
   const address = tcp.address()
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0
@@ -176,7 +176,7 @@ test('a client that has gone before the answer is there cancels its body', async
   const { body, isCancelled } = buildBody({ pieces: 3 })
   server.removeAllListeners('request')
   server.on('request', (_incoming, outgoing) => {
-    outgoing.on('close', () => void writeAnswer(new Response(body), outgoing))
+    outgoing.on('close', () => void writeAnswer(readResponse(new Response(body)), outgoing))
   })
   const socket = await openIdle()
   await sleep(50)
@@ -203,4 +203,20 @@ test.each([
     return response
   }
   expect(findHeaders(await requestRaw({ path }, GET), name)).toEqual(lines)
+})
+
+test.each([
+  ['bytes', () => Buffer.alloc(64 * 1024 * 1024, 'x')],
+  ['a stream', () => buildBody({ pieces: 1_000 }).body],
+])('a client that takes nothing of %s is cut off', async (_what, buildLarge) => {
+  let delivered = 0
+  server.removeAllListeners('request')
+  server.on('request', (_incoming, outgoing) => {
+    const answer = { status: 200, headers: [], body: buildLarge(), onDelivered: () => void (delivered += 1) }
+    void writeAnswer(answer, outgoing, 200)
+  })
+  const socket = await openIdle()
+  await waitUntil('the cut', () => delivered === 1)
+  socket.resume()
+  await waitUntil('the end of the connection', () => socket.destroyed)
 })

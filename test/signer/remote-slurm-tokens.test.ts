@@ -26,6 +26,8 @@ const ALICE: TokenPrincipal = {
   scopes: new Set(['slurm:read']),
   account: 'ownerlab',
   expiresAt: NOW + 1000,
+  uid: 6001,
+  policyVersion: 1,
   presented: concealText('what alice has', 'aa'),
 }
 const SIGNED: SignedForToken = {

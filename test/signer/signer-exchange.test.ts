@@ -40,6 +40,7 @@ const ROW: SignerRow = {
   account: null,
   expiresAt: null,
   revokedAt: null,
+  uid: 6001,
   policyVersion: 1,
 }
 

@@ -34,6 +34,7 @@ const ROW: SignerRow = {
   account: 'ownerlab',
   expiresAt: NOW / 1000 + 1000,
   revokedAt: null,
+  uid: 6001,
   policyVersion: 3,
 }
 const ALICE: MungeIdentity = {

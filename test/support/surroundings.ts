@@ -171,6 +171,8 @@ export async function startSurroundings(
       MUNGE_VERIFIER_URL: `http://127.0.0.1:${String(relays.verifier.port)}`,
       MUNGE_VERIFIER_KEY: verifierKey,
       UPSTREAM_TIMEOUT_SECONDS: '2',
+      // What is sent and what is asked are counted; cases about the cache say otherwise.
+      CACHE_TTL_SECONDS: '0',
       SLURM_DENIED_USERS: 'root,slurm,slurmrest,munge,nobody,carol',
       LOG_LEVEL: 'debug',
     },

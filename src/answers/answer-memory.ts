@@ -1,0 +1,40 @@
+/**
+ * Counts the bytes of all answers that are held at a time: kept, and on their way to clients. What does not fit in is
+ * not held, so the process never holds more than it was told.
+ */
+
+export interface AnswerMemory {
+  /** @returns null where there is no room, also after what is kept has been given up. */
+  reserve(bytes: number): Held | null
+}
+
+/** Bytes that count until their last holder has let go. */
+export interface Held {
+  /** One more holder. */
+  hold(): void
+  /** One holder less. */
+  release(): void
+}
+
+/**
+ * @param giveUp asked for room: gives up one kept answer. @returns false where none is kept.
+ */
+export function createAnswerMemory(maxBytes: number, giveUp: () => boolean): AnswerMemory {
+  let used = 0
+  return {
+    reserve(bytes) {
+      while (used + bytes > maxBytes) if (bytes > maxBytes || !giveUp()) return null
+      used += bytes
+      let holders = 1
+      return {
+        hold: () => {
+          holders += 1
+        },
+        release: () => {
+          holders -= 1
+          if (holders === 0) used -= bytes
+        },
+      }
+    },
+  }
+}
