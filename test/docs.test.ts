@@ -80,7 +80,7 @@ test('the error table in README.md is the one in the code', () => {
 
 test('every variable that the code reads is in the configuration table, and every one in the table is read', () => {
   const pattern =
-    /\b(?:DATABASE_URL|HYPERDRIVE|SLURMRESTD_[A-Z_]+|SLURM_[A-Z0-9_]+|MUNGE_[A-Z_]+|REPLAY_GUARD|CLIENT_ADDRESS_FROM|TRUSTED_PROXIES|BEARER_USER_NAMES|ADMIN_SCOPES|HOST|PORT|VERIFIER_[A-Z_]+|TLS_[A-Z_]+|ALLOW_PLAINTEXT|PUBLIC_BASE_PATH|REQUEST_BODY_MAX_BYTES|RATE_LIMIT_PER_SECOND|UPSTREAM_[A-Z_]+|LOG_LEVEL|TOKENS?_[A-Z_]+|SIGNER_[A-Z_]+)\b/g
+    /\b(?:DATABASE_URL|HYPERDRIVE|SLURMRESTD_[A-Z_]+|SLURM_[A-Z0-9_]+|MUNGE_[A-Z_]+|REPLAY_GUARD|CLIENT_ADDRESS_FROM|TRUSTED_PROXIES|BEARER_USER_NAMES|ADMIN_SCOPES|HOST|PORT|VERIFIER_[A-Z_]+|TLS_[A-Z_]+|ALLOW_PLAINTEXT|PUBLIC_BASE_PATH|REQUEST_BODY_MAX_BYTES|RATE_LIMIT_PER_SECOND|UPSTREAM_[A-Z_]+|CACHE_[A-Z_]+|CLIENT_STALL_SECONDS|LOG_LEVEL|TOKENS?_[A-Z_]+|SIGNER_[A-Z_]+)\b/g
   const code = [
     ...(readSources('src') + readSources('functions')).matchAll(/['`]([A-Z][A-Z0-9_]+)['`]/g),
   ].map((match) => match[1] ?? '')

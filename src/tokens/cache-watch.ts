@@ -16,7 +16,8 @@ export interface DatedAnswer {
  * calls volatile or stable, and its documentation names NOW() (Hyperdrive, "Query caching"). clock_timestamp() is the
  * volatile one.
  */
-export const DATABASE_TIME = 'extract(epoch from greatest(now(), clock_timestamp()))::float8'
+export const DATABASE_TIME =
+  'extract(epoch from greatest(pg_catalog.now(), pg_catalog.clock_timestamp()))::pg_catalog.float8'
 
 /**
  * @param ask puts one question to the database: each time the same statement with the same parameters.

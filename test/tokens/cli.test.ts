@@ -148,7 +148,7 @@ describe('db migrate', () => {
     expect(await run(['db', 'migrate'], { environment })).toEqual({
       exitCode: 0,
       stdout:
-        'applied 0000_api_tokens\napplied 0001_token_rotation\napplied 0002_row_seal\napplied 0003_replays_kept\napplied 0004_newest_first\n',
+        'applied 0000_api_tokens\napplied 0001_token_rotation\napplied 0002_row_seal\napplied 0003_replays_kept\napplied 0004_newest_first\napplied 0005_token_changes_told\n',
       stderr: '',
     })
     expect((await run(['db', 'migrate'], { environment })).stdout).toBe(

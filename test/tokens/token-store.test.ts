@@ -48,6 +48,8 @@ describe('a look-up', () => {
       account: 'phys',
       expiresAt: 1_893_456_000,
       revokedAt: null,
+      uid: null,
+      policyVersion: 1,
     })
   })
 
@@ -201,7 +203,10 @@ describe('the check', () => {
   it('fails where it is not, by name', async () => {
     const { url, sql } = await createTokenDatabase()
     await sql`update drizzle.__drizzle_migrations set created_at = created_at - 1`
-    await expectOutage(openStore(url).check(), /lacks migration 0004_newest_first; run: slurmgate db migrate/)
+    await expectOutage(
+      openStore(url).check(),
+      /lacks migration 0005_token_changes_told; run: slurmgate db migrate/,
+    )
     await sql.end()
   })
 })
