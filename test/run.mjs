@@ -81,8 +81,8 @@ async function runParts() {
   if (isWanted('check')) {
     results.push({ name: 'check', ...(await runStep('npm', ['run', '-s', 'check'], { limit: 6 * MINUTE })) })
   }
-  if (isWanted('unit')) results.push(await runVitest('unit', { limit: 10 * MINUTE }))
-  if (isWanted('conformance')) results.push(await runVitest('conformance', { limit: 15 * MINUTE }))
+  if (isWanted('unit')) results.push(await runVitest('unit', { limit: 15 * MINUTE }))
+  if (isWanted('conformance')) results.push(await runVitest('conformance', { limit: 20 * MINUTE }))
   if (isWanted('integration')) results.push(await runIntegration())
   if (isWanted('adversarial')) results.push(await runAdversarial())
   if (isWanted('node24')) await runOnNode24()
@@ -124,7 +124,15 @@ async function runOnNode24() {
     results.push({ name: 'unit and conformance on Node 24', ok: true, skipped: reason, milliseconds: 0 })
     return
   }
-  results.push(await runVitest('unit', { limit: 10 * MINUTE, node: binary, label: 'unit on Node 24' }))
+  results.push(
+    await runVitest('unit', {
+      limit: 10 * MINUTE,
+      node: binary,
+      label: 'unit on Node 24',
+      // What Postgres plans for a million rows is the same under every Node.
+      parameters: ['--exclude', 'test/tokens/million-tokens.test.ts'],
+    }),
+  )
   results.push(
     await runVitest('conformance', {
       limit: 15 * MINUTE,
