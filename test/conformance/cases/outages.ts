@@ -121,6 +121,12 @@ const losses: readonly ConformanceCase[] = LOSSES.map((loss) => ({
     bench.reset()
     await loss.take(bench)
     try {
+      if (loss.tokens === 'token_store_unavailable') {
+        // What was read of a token counts for five seconds, where no feed says that it is lost.
+        await waitUntil('it has aged', async () => (await bench.sendAs('free')).status === 503, 15_000)
+        credentials[0] = await bench.makeCredential()
+        bench.reset()
+      }
       const headers = [['Authorization', `MUNGE ${credentials[0] ?? ''}`] as const]
       const [byMunge, byToken] = await Promise.all([bench.send({ headers }), bench.sendAs('free')])
       if (loss.tokens === null) {
@@ -278,7 +284,7 @@ const others: readonly ConformanceCase[] = [
       }),
   },
   {
-    name: 'a revoked token is refused at once on a gateway that served it before',
+    name: 'a revoked token is refused within five seconds on a gateway that served it before',
     source: 'CONTRACT API tokens',
     async run(bench) {
       const { users } = bench.world
@@ -291,6 +297,7 @@ const others: readonly ConformanceCase[] = [
       const headers = [['Authorization', `Bearer ${token}`] as const]
       expectForwarded(bench, await bench.send({ headers }))
       await bench.world.runCli(['token', 'revoke', id])
+      await waitUntil('it is refused', async () => (await bench.send({ headers })).status === 401, 6_000)
       bench.reset()
       const answer = await bench.send({ headers })
       expectRefusal(bench, answer, 'token_revoked')

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runCli } from '../../support/cli.ts'
 import { Front } from '../../support/front.ts'
 import { createLogin } from '../../support/login-role.ts'
+import { waitUntil } from '../../support/program.ts'
 import { requestRaw, type RawAnswer, type RawHeader } from '../../support/raw-http.ts'
 import { startSteadyCaller } from '../../support/steady-caller.ts'
 import { startVerifier, type Environment } from '../../support/surroundings.ts'
@@ -205,7 +206,11 @@ export function describeOwnKeyRotation(requireCluster: () => RealCluster): void 
     // What is revoked in the middle of it is revoked.
     expect(await present(revoked.token)).toBe('200 ')
     await run(['token', 'revoke', revoked.id])
-    expect(await present(revoked.token)).toBe('401 token_revoked')
+    await waitUntil(
+      'it is refused',
+      async () => (await present(revoked.token)) === '401 token_revoked',
+      6_000,
+    )
 
     const countRows = async (): Promise<readonly number[]> => {
       const { stdout } = await runCli(['db', 'seal', '--check', '--json'], { environment: issuer })

@@ -14,7 +14,7 @@ import { createVerifierChannel, type VerifierChannel } from '../../../src/munge/
 import type { ClientAddress } from '../../../src/ports.ts'
 import { parseEncryptionKey, type EncryptionKey } from '../../../src/signer/encryption-key.ts'
 import { encryptToken } from '../../../src/signer/encrypted-token.ts'
-import { runProgram, type Program } from '../../support/program.ts'
+import { runProgram, sleep, type Program } from '../../support/program.ts'
 import { CLI_PATH, startVerifier, type Environment } from '../../support/surroundings.ts'
 import { createLogin } from '../../support/login-role.ts'
 import {
@@ -264,6 +264,8 @@ export function describeSigner(requireCluster: () => RealCluster): void {
 
   describe('who can write the token table', () => {
     const present = async ({ gateway }: Field, token: string) => {
+      // A change of the table is told to the gateway within a second.
+      await sleep(1_000)
       const answer = await gateway.call({
         method: 'GET',
         target: '/slurm/latest/jobs',
