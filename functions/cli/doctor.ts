@@ -1,11 +1,11 @@
 /** `slurmgate doctor`: one line for each dependency, after a real round trip with the gateway's own settings, and for each key. */
 
 import { sql } from 'drizzle-orm'
+import { discardBody } from '../../src/byte-stream.ts'
 import { createClockAlarm } from '../../src/clock-alarm.ts'
 import { createGuardedUpstream } from '../../src/guarded-upstream.ts'
 import { CLOCK_SKEW_MAX_SECONDS } from '../../src/limits.ts'
 import { createVerifierChannel, type VerifierChannel } from '../../src/munge/verifier-channel.ts'
-import { discardBody } from '../../src/byte-stream.ts'
 import type { Log, MungeVerifier } from '../../src/ports.ts'
 import { type GatewaySettings, parseGatewaySettings } from '../../src/settings.ts'
 import { type Database, openDatabase } from '../../src/tokens/database.ts'
@@ -53,9 +53,7 @@ async function checkAll(settings: GatewaySettings, context: CommandContext): Pro
       checkSlurm(settings, context),
       verifier === null ? MUNGE_OFF : find('munge', ask(verifier, skews)),
       ...findHostMapFile(settings).map((path) => find('host map', () => readHostMap(path))),
-      signing.signer === 'verifier' && channel !== null
-        ? trySigner(channel, signing.encryptionKey, context)
-        : [],
+      signing.signer === 'verifier' && channel !== null ? trySigner(channel, signing.encryptionKey) : [],
       checkKeys(context, db),
     ])
     return findings.flat()
@@ -144,13 +142,14 @@ function buildSkewLog(skews: string[]): Log {
 }
 
 function buildChannel(
-  { verifier }: GatewaySettings,
+  { verifier, signing }: GatewaySettings,
   { clock, randomBytes }: CommandContext,
   log: Log,
 ): VerifierChannel | null {
   if (verifier === null) return null
   const watchClock = createClockAlarm({ clock, log })
-  return createVerifierChannel({ ...verifier, fetch, clock, randomBytes, watchClock })
+  const encryptionKey = signing.signer === 'verifier' ? signing.encryptionKey : null
+  return createVerifierChannel({ ...verifier, encryptionKey, fetch, clock, randomBytes, watchClock })
 }
 
 function buildVerifier(

@@ -9,10 +9,8 @@ import type { VerifierChannel } from '../../src/munge/verifier-channel.ts'
 import { formatVersion } from '../../src/operation.ts'
 import type { UpstreamAnswer } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
-import { encryptToken } from '../../src/signer/encrypted-token.ts'
 import type { EncryptionKey } from '../../src/signer/encryption-key.ts'
 import { isTokenRefused, parseSlurmAnswer, readSlurmErrors, type SlurmError } from '../../src/slurm-error.ts'
-import { buildOpaqueToken } from '../../src/tokens/token-form.ts'
 import { type CommandContext, CommandFailure, UsageError } from './command.ts'
 import { find, type Finding, type Said } from './finding.ts'
 import { type SlurmrestdConnection, withSlurmrestd } from './slurmrestd.ts'
@@ -95,20 +93,13 @@ function describe(status: number, [error]: readonly SlurmError[]): string {
   return `slurmrestd answered ${status}${error === undefined ? '' : `, ${error.description || 'an error'}`}`
 }
 
-/** Asks for a token that was never issued: who says that there is none has opened what this gateway encrypts, and looked. */
+/** Who says that it signs has opened what this gateway encrypts, and proves it in the answer. */
 export async function trySigner(
-  channel: VerifierChannel,
+  channel: Pick<VerifierChannel, 'checkSigner'>,
   encryptionKey: EncryptionKey,
-  { randomBytes }: CommandContext,
 ): Promise<Finding> {
   return await find('signer', async () => {
-    const pending = await channel.end.signTokenRequest((binding) =>
-      encryptToken(buildOpaqueToken(randomBytes), binding, encryptionKey),
-    )
-    const verdict = await channel.ask(pending, { encrypted: pending.encrypted })
-    if (verdict.kind === 'refusal' && verdict.refusal.rule === 'token_unknown') {
-      return `opens what is encrypted for SIGNER_PUBLIC_KEY, kid ${encryptionKey.keyId}`
-    }
-    throw new CommandFailure('its answer is about something else')
+    await channel.checkSigner()
+    return `signs, and opens what is encrypted for SIGNER_PUBLIC_KEY, kid ${encryptionKey.keyId}`
   })
 }

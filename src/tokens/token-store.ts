@@ -1,6 +1,6 @@
 /**
- * Looks API tokens up by their digest: one indexed probe for each request, nothing kept, so that a revocation holds
- * from the next request on. Knows no token and decides nothing.
+ * Looks API tokens up by their digest: one indexed probe for each look-up, nothing kept here: how long an
+ * answer counts is `warm-tokens.ts`'s. Knows no token and decides nothing.
  */
 
 import { eq, sql } from 'drizzle-orm'
