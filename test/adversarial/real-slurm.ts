@@ -142,6 +142,8 @@ async function startGateway(parts: {
     environment: {
       DATABASE_URL: postgres.url,
       SLURMRESTD_URL: relay.url,
+      // Each call is to reach Slurm, and is compared with the same one sent directly.
+      CACHE_TTL_SECONDS: '0',
       SLURM_JWT_HS256_KEY_FILE: cluster.hs256KeyFile,
       MUNGE_SOCKET: munged.socket,
       PORT: String(port),

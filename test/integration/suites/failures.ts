@@ -16,7 +16,7 @@ export function describeFailures(requireCluster: () => RealCluster): void {
   let gateway: RealGateway | null = null
   let token = ''
   beforeAll(async () => {
-    gateway = await requireCluster().startGateway({ UPSTREAM_TIMEOUT_SECONDS: '10' })
+    gateway = await requireCluster().startGateway({ UPSTREAM_TIMEOUT_SECONDS: '10', CACHE_TTL_SECONDS: '0' })
     token = await requireCluster().issueToken(OWN_ACCOUNT)
   })
   afterAll(() => gateway?.stop())
