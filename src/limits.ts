@@ -164,3 +164,6 @@ export const CHANGES_BEAT_MILLISECONDS = 300
 
 /** Between attempts to listen again. */
 export const CHANGES_RETRY_MILLISECONDS = 500
+
+/** What a kept answer takes beside its bytes, with room to spare: else many small ones would outgrow the room for all. */
+export const ANSWER_OVERHEAD_BYTES = 2 * 1024

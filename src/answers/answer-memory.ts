@@ -3,8 +3,10 @@
  * not held, so the process never holds more than it was told.
  */
 
+import { ANSWER_OVERHEAD_BYTES } from '../limits.ts'
+
 export interface AnswerMemory {
-  /** @returns null where there is no room, also after what is kept has been given up. */
+  /** Beside the bytes an answer counts with what its keeping takes. @returns null where there is no room, also after what is kept has been given up. */
   reserve(bytes: number): Held | null
 }
 
@@ -23,8 +25,9 @@ export function createAnswerMemory(maxBytes: number, giveUp: () => boolean): Ans
   let used = 0
   return {
     reserve(bytes) {
-      while (used + bytes > maxBytes) if (bytes > maxBytes || !giveUp()) return null
-      used += bytes
+      const taken = bytes + ANSWER_OVERHEAD_BYTES
+      while (used + taken > maxBytes) if (taken > maxBytes || !giveUp()) return null
+      used += taken
       let holders = 1
       return {
         hold: () => {
@@ -32,7 +35,7 @@ export function createAnswerMemory(maxBytes: number, giveUp: () => boolean): Ans
         },
         release: () => {
           holders -= 1
-          if (holders === 0) used -= bytes
+          if (holders === 0) used -= taken
         },
       }
     },

@@ -1,6 +1,7 @@
 /** Which calls go to slurmrestd, which are answered from memory, and what a write makes of both. */
 
 import { describe, expect, it } from 'vitest'
+import { ANSWER_OVERHEAD_BYTES } from '../../src/limits.ts'
 import type { Principal } from '../../src/principal.ts'
 import { Outage } from '../../src/refusal.ts'
 import { buildToken, MUNGE_ALICE, outageOf } from '../gateway/in-memory-ports.ts'
@@ -129,7 +130,10 @@ describe('what is not kept', () => {
 
   it('is what has no room beside answers on their way: the room is never exceeded, and comes back', async () => {
     const length = buildJobs('of alice').contentLength ?? 0
-    const { begin, get } = createWorld({ entryMaxBytes: length, maxBytes: 2 * length })
+    const { begin, get } = createWorld({
+      entryMaxBytes: length,
+      maxBytes: 2 * (length + ANSWER_OVERHEAD_BYTES),
+    })
     const path = (id: number) => `/slurm/v0.0.42/job/${id}`
     const held = [await (await begin({ path: path(1) })).found, await (await begin({ path: path(2) })).found]
     expect(held.map(({ state }) => state)).toEqual(['MISS', 'MISS'])
@@ -141,9 +145,20 @@ describe('what is not kept', () => {
     expect((await get({ path: path(1) })).state).toBe('MISS')
   })
 
+  it('are many small ones beyond their room: each counts with what its keeping takes', async () => {
+    const { world, get } = createWorld({ maxBytes: 10 * (ANSWER_OVERHEAD_BYTES + 100) })
+    const read = (id: number) => get({ path: `/slurm/v0.0.42/job/${id}` })
+    for (let id = 1; id <= 500; id += 1) await read(id)
+    const asked = world.asked.length
+    const states: string[] = []
+    for (let id = 500; id > 480; id -= 1) states.push((await read(id)).state)
+    expect(states.filter((state) => state === 'HIT')).toHaveLength(10)
+    expect(world.asked.length).toBe(asked + 10)
+  })
+
   it('is the one that was used longest ago, where there are too many', async () => {
     const length = buildJobs('of alice').contentLength ?? 0
-    const { get } = createWorld({ entryMaxBytes: length, maxBytes: 2 * length })
+    const { get } = createWorld({ entryMaxBytes: length, maxBytes: 2 * (length + ANSWER_OVERHEAD_BYTES) })
     const path = (id: number) => `/slurm/v0.0.42/job/${id}`
     for (const id of [1, 2, 1, 3]) await get({ path: path(id) })
     expect((await get({ path: path(1) })).state).toBe('HIT')

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { ANSWER_OVERHEAD_BYTES } from '../../src/limits.ts'
 import { Outage } from '../../src/refusal.ts'
 import { buildToken, MUNGE_ALICE } from '../gateway/in-memory-ports.ts'
 import { buildJobs, createWorld } from './answer-world.ts'
@@ -33,7 +34,11 @@ function buildPrincipal(index: number, by: number) {
 it('holds for every interleaving, and no read sees what was before a write of its user that had ended', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(STEP, { minLength: 40, maxLength: 80 }), async (steps) => {
-      const { world, begin } = createWorld({ staleSeconds: 5, entryMaxBytes: 400, maxBytes: 600 })
+      const { world, begin } = createWorld({
+        staleSeconds: 5,
+        entryMaxBytes: 400,
+        maxBytes: 3 * ANSWER_OVERHEAD_BYTES,
+      })
       world.isPrompt = false
       const writesEnded = new Map<string, number>()
       const running: Promise<void>[] = []
