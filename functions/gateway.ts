@@ -3,6 +3,7 @@
 import { buildGateway } from '../src/build-gateway.ts'
 import { createClockAlarm } from '../src/clock-alarm.ts'
 import type { Environment } from '../src/environment.ts'
+import { createGatewayApp } from '../src/gateway-app.ts'
 import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
 import { createVerifierChannel, type VerifierChannel } from '../src/munge/verifier-channel.ts'
 import type { Clock, Log, MungeVerifier, ReplayGuard } from '../src/ports.ts'
@@ -14,14 +15,16 @@ import { createChangeListener } from '../src/tokens/change-listener.ts'
 import { createLocalReplayGuard, createPostgresReplayGuard } from '../src/tokens/replay-guard.ts'
 import { createTokenStore } from '../src/tokens/token-store.ts'
 import { createNodeDeliver } from './node/deliver.ts'
+import { createDirectCall } from './node/direct-call.ts'
 import { openHostMap, type HostMapWatch } from './node/host-map-watch.ts'
 import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
 import { readKeyFile } from './node/key-file.ts'
+import { createLineBatch } from './node/line-batch.ts'
 import { createLocalVerifier } from './node/local-verifier.ts'
 import { nodeSha256 } from './node/node-sha256.ts'
 import { createRandomBytes } from './node/random-bytes.ts'
-import { createNodeRequestReader } from './node/request-reader.ts'
+import { createIncomingReader, createNodeRequestReader } from './node/request-reader.ts'
 import { isSchemaFit } from './node/schema-fit.ts'
 import { findStopSignal } from './node/stop-signal.ts'
 import { GATEWAY_SERVER_LIMITS } from './node/server-limits.ts'
@@ -57,7 +60,8 @@ export async function runGateway(env: Environment): Promise<void> {
     return
   }
 
-  const log = createJsonLog({ level: settings.logLevel, clock: now })
+  const lines = createLineBatch((text) => process.stdout.write(text))
+  const log = createJsonLog({ level: settings.logLevel, clock: now, ...lines })
   const database = openDatabase(settings.databaseUrl)
   const upstream = createUndiciUpstream(
     settings.slurmrestd,
@@ -73,7 +77,7 @@ export async function runGateway(env: Environment): Promise<void> {
     url: settings.databaseUrl,
     ...{ log, now, randomBytes: randomUint8Array },
   })
-  const app = buildGateway(settings, {
+  const gate = buildGateway(settings, {
     upstream,
     tokens: createTokenStore(database.db),
     tokenChanges,
@@ -81,15 +85,21 @@ export async function runGateway(env: Environment): Promise<void> {
     replays: buildReplayGuard(settings, database.db, log),
     munge: buildVerifier(settings, { channel, hostMap, log }),
     channel,
-    reader: createNodeRequestReader(now),
-    deliver: createNodeDeliver(settings.clientStallMilliseconds),
     maySharePromises: true,
     now,
     randomBytes: randomUint8Array,
     log,
   })
   const logDrop = createSparingLine(log, 'warn', 'connection_refused')
+  const { clientStallMilliseconds } = settings
+  const readIncoming = createIncomingReader(now)
+  const app = createGatewayApp({
+    gate,
+    readSentRequest: createNodeRequestReader(readIncoming),
+    deliver: createNodeDeliver(clientStallMilliseconds),
+  })
   const server = createHttpServer(app, listener, tls, {
+    takeFirst: createDirectCall({ gate, readIncoming, clientStallMilliseconds }),
     onDrop: () => logDrop({ connectionsMax: GATEWAY_SERVER_LIMITS.connectionsMax }),
   })
   tokenChanges.start()

@@ -7,7 +7,8 @@ import { waitUntil } from 'cloudflare:workers'
 import { buildGateway } from '../src/build-gateway.ts'
 import { createClockAlarm } from '../src/clock-alarm.ts'
 import { deliverAsResponse } from '../src/gate-answer.ts'
-import type { RequestReader } from '../src/gate-request.ts'
+import type { ReadSentRequest } from '../src/gate-request.ts'
+import { createGatewayApp } from '../src/gateway-app.ts'
 import { SLURMRESTD_HOP, VERIFIER_HOP, type Hop } from '../src/hop-settings.ts'
 import { createRemoteVerifier } from '../src/munge/remote-verifier.ts'
 import { createVerifierChannel, type VerifierChannel } from '../src/munge/verifier-channel.ts'
@@ -22,7 +23,7 @@ import { readBindings, type Fetch } from './workerd/bindings.ts'
 import { createConsoleLog } from './workerd/console-log.ts'
 import { createFetchUpstream } from './workerd/fetch-upstream.ts'
 
-type Gateway = ReturnType<typeof buildGateway>
+type Gateway = ReturnType<typeof createGatewayApp>
 
 const now = (): number => Date.now()
 /** Called as a method of something else workerd's own throws. */
@@ -58,7 +59,7 @@ function startGateway(bindings: Record<string, unknown>): Gateway | { readonly p
   const db = createDatabasePerCall(settings.databaseUrl)
   const defer = (work: Promise<void>): void => waitUntil(work)
   const channel = buildChannel(settings, fetchOn(VERIFIER_HOP), log)
-  return buildGateway(settings, {
+  const gate = buildGateway(settings, {
     upstream: createFetchUpstream(settings.slurmrestd, waitUntil, fetchOn(SLURMRESTD_HOP)),
     tokens: createTokenStore(db, { isCacheSuspected: true }),
     tokenChanges: null,
@@ -66,13 +67,12 @@ function startGateway(bindings: Record<string, unknown>): Gateway | { readonly p
     replays: createPostgresReplayGuard(db, { clock: now, log, defer }),
     munge: buildVerifier(settings, channel, log),
     channel,
-    reader,
-    deliver: deliverAsResponse,
     maySharePromises: false,
     now,
     randomBytes,
     log,
   })
+  return createGatewayApp({ gate, readSentRequest, deliver: deliverAsResponse })
 }
 
 /** Opened and closed within one call; closing goes on after the answer. */
@@ -119,8 +119,12 @@ function buildVerifier(
  * workerd joins repeated headers with a comma; the credential reader knows. In the URL the target stands as it was sent,
  * but for literal dot segments, which are gone (measured).
  */
-const reader: RequestReader = {
-  readRawHeaders: (context) => [...context.req.raw.headers],
-  readTarget: (context) => readOriginForm(context.req.raw.url),
-  readConnection: () => ({ peerAddress: null, isEdge: true, hostAddresses: () => [] }),
-}
+const readSentRequest: ReadSentRequest = ({ req: { raw } }) => ({
+  method: raw.method,
+  target: readOriginForm(raw.url),
+  rawHeaders: [...raw.headers],
+  readConnection: () => EDGE,
+  readBody: () => raw.body,
+})
+
+const EDGE = { peerAddress: null, isEdge: true, hostAddresses: () => [] }

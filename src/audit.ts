@@ -26,6 +26,8 @@ export interface Trail {
   answered(upstreamStatus: number): void
   /** An answer was found for it, be it slurmrestd's to somebody who asked the same: then there is nothing to add. */
   found(found: Found): void
+  /** When every line so far is written. @returns null: all are. */
+  whenWritten(): Promise<void> | null
 }
 
 /** What the decision's line says beside the rule. */
@@ -91,6 +93,7 @@ export function createAudit(
           log.write('error', 'upstream', fields)
         } else if (state === 'MISS' || state === 'BYPASS') answered(answer.status)
       },
+      whenWritten: () => log.whenWritten?.() ?? null,
     }
   }
 }

@@ -1,11 +1,8 @@
 /** Puts a gateway together from its settings and from what the runtime hands in. Used by every entry in `functions/`. */
 
-import type { Hono } from 'hono'
 import { discardBody } from './byte-stream.ts'
 import { createClientAddressFinder } from './client-address.ts'
-import type { Deliver } from './gate-answer.ts'
-import type { RequestReader } from './gate-request.ts'
-import { createGateway } from './gateway.ts'
+import { createGateway, type Gate } from './gateway.ts'
 import { createGuardedUpstream } from './guarded-upstream.ts'
 import { ANSWER_TIME_LIMITS } from './limits.ts'
 import type { VerifierChannel } from './munge/verifier-channel.ts'
@@ -32,8 +29,6 @@ export interface GatewayParts {
   readonly munge: MungeVerifier | null
   /** Set exactly where the settings have a `verifier`. */
   readonly channel: VerifierChannel | null
-  readonly reader: RequestReader
-  readonly deliver: Deliver
   /** Whether one request may wait for what another one started: not on workerd. */
   readonly maySharePromises: boolean
   readonly now: Clock
@@ -41,7 +36,7 @@ export interface GatewayParts {
   readonly log: Log
 }
 
-export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Hono {
+export function buildGateway(settings: GatewaySettings, parts: GatewayParts): Gate {
   const { munge, tokens, maySharePromises, now, log } = parts
   const upstream = createGuardedUpstream(parts.upstream)
   const timeoutMilliseconds = settings.upstreamTimeoutMilliseconds

@@ -4,6 +4,7 @@
  */
 
 import { readAll } from './byte-stream.ts'
+import type { HeaderFields } from './header-fields.ts'
 import { QUERY_VALUE_MAX_CHARACTERS, YAML_MAX_BYTES } from './limits.ts'
 import { encodeText, type Operation } from './operation.ts'
 import { findQueryRule } from './policy/query-rules.ts'
@@ -28,7 +29,7 @@ export interface Call {
 export interface CallSource {
   /** With its question mark, or empty. */
   readonly search: string
-  readonly headers: Headers
+  readonly headers: HeaderFields
   readonly readBody: () => ReadableStream<Uint8Array> | null
 }
 
@@ -107,7 +108,7 @@ function refuseQueryName(name: string, route: Route): Refusal {
 }
 
 /** Clients send `Content-Length: 0` with GET (measured): that is no body. A chunked body is one even if empty. */
-export function announcesBody(headers: Headers): boolean {
+export function announcesBody(headers: HeaderFields): boolean {
   const length = headers.get('content-length')
   return headers.has('transfer-encoding') || (length !== null && !/^0+$/.test(length.trim()))
 }
@@ -115,7 +116,7 @@ export function announcesBody(headers: Headers): boolean {
 const YAML_TYPES: ReadonlySet<string> = new Set(['application/yaml', 'application/x-yaml', 'text/yaml'])
 
 /** @returns null where slurmrestd would guess, or where the gate could not judge what it would read. */
-export function readContentType(headers: Headers, mayBeYaml: boolean): CallBody['contentType'] | null {
+export function readContentType(headers: HeaderFields, mayBeYaml: boolean): CallBody['contentType'] | null {
   const coding = headers.get('content-encoding')
   if (coding !== null && coding.trim().toLowerCase() !== 'identity') return null
   const [type = '', ...parameters] = (headers.get('content-type') ?? '').toLowerCase().split(';')

@@ -3,6 +3,7 @@
  * claims. Refuses two credentials and repeated headers, because runtimes and proxies read those differently.
  */
 
+import { trimSpace } from './header-fields.ts'
 import { CREDENTIAL_MAX_CHARACTERS } from './limits.ts'
 import type { RawHeaders } from './ports.ts'
 import { refuse, type Refusal } from './refusal.ts'
@@ -69,19 +70,6 @@ function readAuthorization(header: string): Authorization {
   if (scheme !== 'munge' && scheme !== 'bearer') return refuse('credential_scheme_unknown')
   const value = space === -1 ? '' : trimSpace(header.slice(space))
   return value === '' ? refuse('credential_empty') : { kind: scheme, value }
-}
-
-/** RFC 9110 section 5.6.3: optional white space is space and tab; a no-break space belongs to the value. */
-function trimSpace(text: string): string {
-  let start = 0
-  let end = text.length
-  while (start < end && isSpace(text[start])) start += 1
-  while (start < end && isSpace(text[end - 1])) end -= 1
-  return text.slice(start, end)
-}
-
-function isSpace(character: string | undefined): boolean {
-  return character === ' ' || character === '\t'
 }
 
 /** An unknown scheme beside a token is a second credential; an empty Authorization is none, and refused as empty. */

@@ -37,6 +37,7 @@ export function createCredentialedPaths(options: CredentialedPathOptions): Answe
     const call = await options.judgeOwnCall(route, request)
     if (isRefusal(call)) return trail.refuse(call)
     trail.allow(route.access)
+    await trail.whenWritten()
     if (call.path === 'meta/whoami') return answerWhoami(principal, request.requestId)
     if (call.path !== 'meta/explain') return answerOpenApi(call.path, request, principal, trail)
     return answerJson(request.requestId, await explain(options, principal, call.question))

@@ -2,10 +2,26 @@
 
 import type { Context } from 'hono'
 import type { Connection, FindClientAddress } from './client-address.ts'
+import { createHeaderFields, type HeaderFields } from './header-fields.ts'
+import { formatHex } from './hex.ts'
 import { parseSegments } from './operation.ts'
 import type { ClientAddress, RandomBytes, RawHeaders } from './ports.ts'
-import { formatHex } from './hex.ts'
 import { parseTarget } from './request-target.ts'
+
+/** A request as its runtime shows it. */
+export interface SentRequest {
+  readonly method: string
+  /** Path and query of the request line, beginning with a slash, as untouched as the runtime shows them. */
+  readonly target: string
+  /** Repeated headers stand repeatedly where the runtime keeps them apart. */
+  readonly rawHeaders: RawHeaders
+  readonly readConnection: () => Connection
+  /** To be called once, when a body belongs there: some runtimes make the stream only then. */
+  readonly readBody: () => ReadableStream<Uint8Array> | null
+}
+
+/** What a runtime's own server knows of a request beyond the Web's Request. */
+export type ReadSentRequest = (context: Context) => SentRequest
 
 export interface GateRequest {
   /** Ours, 128 random bits in hex. */
@@ -17,52 +33,38 @@ export interface GateRequest {
   readonly segments: readonly string[] | null
   readonly search: string
   readonly rawHeaders: RawHeaders
-  readonly headers: Headers
+  readonly headers: HeaderFields
   /** Request line and header fields as they travelled, about. */
   readonly headBytes: number
-  /** To be called once, when a body belongs there: some runtimes make the stream only then. */
-  readonly readBody: () => ReadableStream<Uint8Array> | null
+  readonly readBody: SentRequest['readBody']
   readonly client: ClientAddress | null
-}
-
-/** What only the runtime knows of a request. */
-export interface RequestReader {
-  /** Repeated headers stand repeatedly where the runtime keeps them apart. */
-  readRawHeaders(context: Context): RawHeaders
-  /** Path and query of the request line, beginning with a slash, as untouched as the runtime shows them. */
-  readTarget(context: Context): string
-  readConnection(context: Context): Connection
 }
 
 export interface GateRequestOptions {
   readonly basePath: string
-  readonly reader: RequestReader
   readonly findClientAddress: FindClientAddress
   readonly randomBytes: RandomBytes
 }
 
 const REQUEST_ID_BYTES = 16
 
-export function createGateRequestReader(options: GateRequestOptions): (context: Context) => GateRequest {
-  const { reader, findClientAddress, randomBytes } = options
+export function createGateRequestReader(options: GateRequestOptions): (sent: SentRequest) => GateRequest {
+  const { findClientAddress, randomBytes } = options
   const baseSegments = parseSegments(options.basePath) ?? []
 
-  return function readGateRequest(context) {
-    const request = context.req.raw
-    const target = reader.readTarget(context)
-    const url = parseTarget(target)
-    const rawHeaders = reader.readRawHeaders(context)
+  return function readGateRequest({ method, target, rawHeaders, readConnection, readBody }) {
+    const { pathname, search } = parseTarget(target)
     return {
       requestId: buildRequestId(randomBytes),
-      method: request.method,
+      method,
       target,
-      segments: stripBase(parseSegments(url.pathname), baseSegments),
-      search: url.search,
+      segments: stripBase(parseSegments(pathname), baseSegments),
+      search,
       rawHeaders,
-      headers: request.headers,
+      headers: createHeaderFields(rawHeaders),
       headBytes: measureHead(target, rawHeaders),
-      readBody: () => request.body,
-      client: findClientAddress(reader.readConnection(context), rawHeaders),
+      readBody,
+      client: findClientAddress(readConnection(), rawHeaders),
     }
   }
 }
@@ -71,6 +73,7 @@ function stripBase(
   segments: readonly string[] | null,
   baseSegments: readonly string[],
 ): readonly string[] | null {
+  if (baseSegments.length === 0) return segments
   if (segments === null || baseSegments.some((segment, index) => segments[index] !== segment)) return null
   return segments.slice(baseSegments.length)
 }

@@ -3,19 +3,19 @@
  * the file it comes from, and takes what only the stage before can make.
  */
 
-import { Hono } from 'hono'
 import { createSourceFinder, type FindSourceOptions } from './answers/find-source.ts'
 import { deliverFound, readConditions } from './answers/found.ts'
 import { createAudit, type Trail } from './audit.ts'
 import { createAuthenticator, type AuthenticatorOptions } from './authenticate.ts'
 import { readCredential } from './credential.ts'
 import { createCredentialedPaths } from './credentialed-path.ts'
-import type { Deliver, GateAnswer } from './gate-answer.ts'
+import type { GateAnswer } from './gate-answer.ts'
 import {
   buildRequestId,
   createGateRequestReader,
   type GateRequest,
   type GateRequestOptions,
+  type SentRequest,
 } from './gate-request.ts'
 import { createJobCheck } from './job-check.ts'
 import { createJudge } from './judge.ts'
@@ -32,11 +32,13 @@ export interface GatewayOptions
   extends AuthenticatorOptions, FindSourceOptions, GateRequestOptions, PublicPathOptions, RateLimitOptions {
   readonly bodyMaxBytes: number
   readonly areWritesBound: boolean
-  readonly deliver: Deliver
   readonly log: Log
 }
 
-export function createGateway(options: GatewayOptions): Hono {
+/** Never throws: what goes wrong has an answer too. */
+export type Gate = (sent: SentRequest) => Promise<GateAnswer>
+
+export function createGateway(options: GatewayOptions): Gate {
   const readGateRequest = createGateRequestReader(options)
   const judgeOwnCall = createOwnPathJudge(options)
   const answerPublicPath = createPublicPaths(options, judgeOwnCall)
@@ -74,21 +76,25 @@ export function createGateway(options: GatewayOptions): Hono {
     if (isRefusal(grant)) return trail.refuse(grant)
     const source = findSource(grant, buildUpstreamCall(grant, request.headers), request.headers)
     trail.allow(grant.rule, { jobs: grant.listedJobs, cache: source.state })
+    await trail.whenWritten()
 
     const found = await source.take()
     trail.found(found)
     return deliverFound(found, readConditions(request), grant.call.operation.version)
   }
 
-  return new Hono()
-    .all('*', async (context) => {
-      const request = readGateRequest(context)
-      const trail = beginTrail(request)
-      const answer = await decide(request, trail).catch((cause: unknown) => trail.fail(cause))
-      return options.deliver(answer, context)
-    })
-    .onError((cause, context) => {
-      const trail = beginTrail({ requestId: buildRequestId(options.randomBytes), client: null })
-      return options.deliver(trail.fail(cause), context)
-    })
+  return async function gate(sent) {
+    let trail: Trail | null = null
+    let answer: GateAnswer
+    try {
+      const request = readGateRequest(sent)
+      trail = beginTrail(request)
+      answer = await decide(request, trail)
+    } catch (cause) {
+      trail ??= beginTrail({ requestId: buildRequestId(options.randomBytes), client: null })
+      answer = trail.fail(cause)
+    }
+    await trail.whenWritten()
+    return answer
+  }
 }

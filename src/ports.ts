@@ -137,4 +137,9 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export interface Log {
   /** `audit`: written whatever the operator's least level is. */
   write(level: LogLevel | 'audit', event: string, fields: Readonly<Record<string, unknown>>): void
+  /**
+   * @returns null: all that was written is with the operating system; else when it is, which is soon.
+   * Absent: `write` returns only then.
+   */
+  readonly whenWritten?: () => Promise<void> | null
 }

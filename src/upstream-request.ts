@@ -5,6 +5,7 @@
 
 import type { Grant } from './authorize.ts'
 import { buildQuery, type CallBody } from './call.ts'
+import type { HeaderFields } from './header-fields.ts'
 import { buildPath } from './operation.ts'
 import type { Clock, Upstream, UpstreamAnswer, UpstreamRequest } from './ports.ts'
 import type { Principal } from './principal.ts'
@@ -30,7 +31,7 @@ export interface UpstreamCall {
 export type Accept = 'application/json' | 'application/yaml'
 
 /** @param headers of the client: only what it accepts is read. */
-export function buildUpstreamCall(grant: Grant, headers: Headers): UpstreamCall {
+export function buildUpstreamCall(grant: Grant, headers: HeaderFields): UpstreamCall {
   const { operation, query, body } = grant.call
   const accept = readAccept(headers)
   return {
@@ -106,7 +107,7 @@ function buildHeaders(actor: NamedUser, token: string, call: UpstreamCall): Reco
 }
 
 /** JSON unless YAML alone was asked for: slurmrestd would take the first type it knows, whatever the client's weights. */
-export function readAccept(headers: Headers): Accept {
+export function readAccept(headers: HeaderFields): Accept {
   const types = (headers.get('accept') ?? '*/*').toLowerCase()
   return types.includes('yaml') && !/json|\*\/\*/.test(types) ? 'application/yaml' : 'application/json'
 }

@@ -1,27 +1,35 @@
-/** What @hono/node-server knows of a request beyond the Web's Request: raw headers and the socket's peer. */
+/** What Node's server knows of a request beyond the Web's Request: raw headers, the target as sent, and the socket's peer. */
 
+import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
-import type { Context } from 'hono'
-import type { RequestReader } from '../../src/gate-request.ts'
+import type { ReadSentRequest, SentRequest } from '../../src/gate-request.ts'
 import type { Clock, RawHeaders } from '../../src/ports.ts'
 import { createHostAddresses } from './host-addresses.ts'
 import { readSentTarget } from './sent-target.ts'
 
-export function createNodeRequestReader(now: Clock): RequestReader {
+/** Of a request as node:http has it. */
+export type ReadIncoming = (incoming: IncomingMessage, readBody: SentRequest['readBody']) => SentRequest
+
+export function createIncomingReader(now: Clock): ReadIncoming {
   const hostAddresses = createHostAddresses(now)
-  return {
-    readRawHeaders: (context) => pairHeaders(readBindings(context).incoming.rawHeaders),
-    readTarget: (context) => readSentTarget(readBindings(context).incoming),
-    readConnection: (context) => ({
-      peerAddress: readBindings(context).incoming.socket.remoteAddress ?? null,
-      isEdge: false,
-      hostAddresses,
-    }),
+  return function readIncoming(incoming, readBody) {
+    return {
+      method: incoming.method ?? '',
+      target: readSentTarget(incoming),
+      rawHeaders: pairHeaders(incoming.rawHeaders),
+      readConnection: () => ({
+        peerAddress: incoming.socket.remoteAddress ?? null,
+        isEdge: false,
+        hostAddresses,
+      }),
+      readBody,
+    }
   }
 }
 
-function readBindings(context: Context): HttpBindings {
-  return context.env as HttpBindings
+/** The same for a request that came through @hono/node-server, which makes the stream of its body. */
+export function createNodeRequestReader(readIncoming: ReadIncoming): ReadSentRequest {
+  return ({ env, req: { raw } }) => readIncoming((env as HttpBindings).incoming, () => raw.body)
 }
 
 /** node:http gives names and values in turn; `headers` would have dropped the repeated ones. */

@@ -6,6 +6,7 @@
 import type { Grant } from '../authorize.ts'
 import type { CacheSettings } from '../cache-settings.ts'
 import { requireTokenTaken } from '../forward.ts'
+import type { HeaderFields } from '../header-fields.ts'
 import type { Sha256 } from '../munge/sha256.ts'
 import { findReadKind } from '../policy/read-kind.ts'
 import type { Clock, UpstreamAnswer } from '../ports.ts'
@@ -35,11 +36,7 @@ export interface FindSourceOptions {
 }
 
 /** @param headers of the client: only whether it wants a fresh answer is read. */
-export type FindSource = (grant: Grant, call: UpstreamCall, headers: HeaderLookUp) => AnswerSource
-
-interface HeaderLookUp {
-  get(name: string): string | null
-}
+export type FindSource = (grant: Grant, call: UpstreamCall, headers: HeaderFields) => AnswerSource
 
 /** A read that can be answered from memory. */
 interface SharedRead {

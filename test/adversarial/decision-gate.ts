@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { createClientAddressFinder } from '../../src/client-address.ts'
 import { deliverAsResponse } from '../../src/gate-answer.ts'
 import { nodeSha256 } from '../../functions/node/node-sha256.ts'
+import { createGatewayApp } from '../../src/gateway-app.ts'
 import { createGateway } from '../../src/gateway.ts'
 import type { TokenRecord, UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
 import { readOriginForm } from '../../src/request-target.ts'
@@ -124,8 +125,7 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
     expiresAt: NOW / 1000 + 5,
     boundDigest: null,
   }
-  const app = createGateway({
-    deliver: deliverAsResponse,
+  const gate = createGateway({
     cache: {
       ttlSeconds: { jobs: 0, nodes: 0, accounting: 0 },
       staleSeconds: 0,
@@ -144,11 +144,6 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
     areWritesBound: false,
     now,
     basePath: '/',
-    reader: {
-      readRawHeaders: () => rawHeaders,
-      readTarget: (context) => readOriginForm(context.req.raw.url),
-      readConnection: () => ({ peerAddress: '192.0.2.7', isEdge: false, hostAddresses: () => [] }),
-    },
     findClientAddress: createClientAddressFinder({ source: 'socket', trustedProxies: [] }, log),
     randomBytes: (length) => new Uint8Array(length),
     versions: { findVersions: () => Promise.resolve(versions) },
@@ -175,6 +170,17 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
       now,
     }),
     log,
+  })
+  const app = createGatewayApp({
+    gate,
+    readSentRequest: ({ req: { raw } }) => ({
+      method: raw.method,
+      target: readOriginForm(raw.url),
+      rawHeaders,
+      readConnection: () => ({ peerAddress: '192.0.2.7', isEdge: false, hostAddresses: () => [] }),
+      readBody: () => raw.body,
+    }),
+    deliver: deliverAsResponse,
   })
 
   return {

@@ -5,6 +5,7 @@ import { nodeSha256 } from '../../functions/node/node-sha256.ts'
 import type { CacheSettings } from '../../src/cache-settings.ts'
 import { createClientAddressFinder } from '../../src/client-address.ts'
 import { deliverAsResponse } from '../../src/gate-answer.ts'
+import { createGatewayApp } from '../../src/gateway-app.ts'
 import { createGateway } from '../../src/gateway.ts'
 import type { MungeIdentity, TokenRecord, UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
 import { nameCaller } from '../../src/principal.ts'
@@ -107,7 +108,7 @@ export function createInMemoryGate(
   const now = () => world.now
   const deniedUsers = new Set(['root'])
   const slots = createQueuedSlots({ all: 4, accounting: 4, perCaller: 4 })
-  const app = createGateway({
+  const gate = createGateway({
     tokens: {
       find: (hex) => {
         world.lookups += 1
@@ -131,18 +132,12 @@ export function createInMemoryGate(
     now,
     basePath: more.basePath ?? '/',
     areWritesBound: more.areWritesBound ?? false,
-    reader: {
-      readRawHeaders: () => rawHeaders,
-      readTarget: () => sentTarget,
-      readConnection: () => world.readConnection(),
-    },
     findClientAddress: createClientAddressFinder({ source: 'socket', trustedProxies: [] }, log),
     randomBytes: (length) => new Uint8Array(length).fill(0xab),
     versions: { findVersions: () => Promise.resolve().then(() => world.findVersions()) },
     findReadiness: () => Promise.resolve({ isReady: true, dependencies: { database: 'ok' } }),
     bodyMaxBytes: more.bodyMaxBytes ?? 1000,
     confirm: null,
-    deliver: deliverAsResponse,
     cache: more.cache ?? CACHE_OFF,
     maySharePromises: more.maySharePromises ?? true,
     requestsPerSecond: more.requestsPerSecond ?? 0,
@@ -176,6 +171,17 @@ export function createInMemoryGate(
         events.push(`${event} ${String(fields['rule'] ?? fields['upstream_status'])}`)
       },
     },
+  })
+  const app = createGatewayApp({
+    gate,
+    readSentRequest: ({ req: { raw } }) => ({
+      method: raw.method,
+      target: sentTarget,
+      rawHeaders,
+      readConnection: () => world.readConnection(),
+      readBody: () => raw.body,
+    }),
+    deliver: deliverAsResponse,
   })
   async function send(target: string, { method = 'GET', headers = [], body }: GateRequestInit = {}) {
     const length: [string, string][] =
