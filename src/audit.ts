@@ -44,18 +44,17 @@ export function createAudit(
 ): (request: Pick<GateRequest, 'requestId' | 'client'>) => Trail {
   return function begin(request) {
     const { requestId } = request
-    let subject: { principal?: Principal; operation?: Operation | string } = {}
+    let principal: Principal | null = null
+    let operation: Operation | string | null = null
     let allowedAt: number | null = null
-    const decide = (level: 'audit' | 'error', rule: string, outcome: string, more = {}): void =>
-      log.write(level, 'decision', {
-        request_id: requestId,
-        client: request.client?.address ?? null,
-        ...describePrincipal(subject.principal),
-        ...describeOperation(subject.operation),
-        rule,
-        outcome,
-        ...more,
-      })
+    const decide = (level: 'audit' | 'error', rule: string, outcome: string, more: LineFields = {}): void => {
+      const line: LineFields = { request_id: requestId, client: request.client?.address ?? null }
+      addPrincipal(line, principal)
+      addOperation(line, operation)
+      line['rule'] = rule
+      line['outcome'] = outcome
+      log.write(level, 'decision', Object.assign(line, more))
+    }
     const answered = (upstreamStatus: number): void => {
       const milliseconds = allowedAt === null ? null : Math.round(now() - allowedAt)
       const fields = { request_id: requestId, upstream_status: upstreamStatus, milliseconds }
@@ -63,12 +62,15 @@ export function createAudit(
     }
     return {
       note(known) {
-        subject = { ...subject, ...known }
+        principal = known.principal ?? principal
+        operation = known.operation ?? operation
       },
       allow(rule, { jobs = [], cache } = {}) {
         allowedAt = now()
-        const isShared = cache === 'HIT' || cache === 'COALESCED'
-        decide('audit', rule, 'allowed', { ...(jobs.length > 0 && { jobs }), ...(isShared && { cache }) })
+        const more: LineFields = {}
+        if (jobs.length > 0) more['jobs'] = jobs
+        if (cache === 'HIT' || cache === 'COALESCED') more['cache'] = cache
+        decide('audit', rule, 'allowed', more)
       },
       refuse(refusal) {
         const answer = answerRefusal(requestId, refusal)
@@ -98,25 +100,26 @@ export function createAudit(
   }
 }
 
-function describePrincipal(principal: Principal | undefined): Record<string, string | boolean | null> {
-  return {
-    principal: principal?.slurmUser ?? null,
-    credential: principal?.method ?? null,
-    token_id: principal?.method === 'token' ? principal.tokenId : null,
-    // Whose writes MUNGE_REQUIRE_BINDING would refuse.
-    ...(principal?.method === 'munge' && { is_bound: principal.boundDigest !== null }),
-  }
+type LineFields = Record<string, unknown>
+
+function addPrincipal(line: LineFields, principal: Principal | null): void {
+  line['principal'] = principal?.slurmUser ?? null
+  line['credential'] = principal?.method ?? null
+  line['token_id'] = principal?.method === 'token' ? principal.tokenId : null
+  // Whose writes MUNGE_REQUIRE_BINDING would refuse.
+  if (principal?.method === 'munge') line['is_bound'] = principal.boundDigest !== null
 }
 
-function describeOperation(operation: Operation | string | undefined): Record<string, string | null> {
-  if (typeof operation !== 'object') return { operation: operation ?? null }
-  const { route, version, ids } = operation
-  const target = Object.values(ids).join(' ')
-  return {
-    operation: `${route.method} ${route.template}`,
-    version: formatVersion(version),
-    ...(target === '' ? {} : { target }),
+function addOperation(line: LineFields, operation: Operation | string | null): void {
+  if (operation === null || typeof operation === 'string') {
+    line['operation'] = operation
+    return
   }
+  const { route, version, ids } = operation
+  line['operation'] = `${route.method} ${route.template}`
+  line['version'] = formatVersion(version)
+  const target = Object.values(ids).join(' ')
+  if (target !== '') line['target'] = target
 }
 
 /** Our own words, and the class of what lies under them; messages of other people's errors may hold anything. */

@@ -96,7 +96,22 @@ export function judgeTokenRecord(
   if (record.revokedAt !== null) return refuse('token_revoked')
   if (record.expiresAt !== null && record.expiresAt * 1000 <= options.now()) return refuse('token_expired')
   if (isDeniedUser(options.deniedUsers, record.slurmUser)) return refuse('token_user_denied')
-  return buildTokenPrincipal(record, options.areAdminScopesOn)
+  return findTokenPrincipal(record, options.areAdminScopesOn)
+}
+
+/** A record never changes: what was read anew is another one. So a principal is built once for each that is kept. */
+const principals = {
+  plain: new WeakMap<TokenRecord, TokenPrincipal>(),
+  admin: new WeakMap<TokenRecord, TokenPrincipal>(),
+}
+
+function findTokenPrincipal(record: TokenRecord, areAdminScopesOn: boolean): TokenPrincipal {
+  const built = areAdminScopesOn ? principals.admin : principals.plain
+  const known = built.get(record)
+  if (known !== undefined) return known
+  const principal = buildTokenPrincipal(record, areAdminScopesOn)
+  built.set(record, principal)
+  return principal
 }
 
 /** Scopes that are not open here are dropped: a row that carries one grants nothing by it. */

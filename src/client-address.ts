@@ -3,6 +3,7 @@
  * (`CLIENT_ADDRESS_FROM`); a client that sends such headers itself gains nothing.
  */
 
+import { createBoundedMap } from './bounded-map.ts'
 import { isLoopback, parseAddress, type AddressRange } from './ip-address.ts'
 import type { ClientAddress, Log, RawHeaders } from './ports.ts'
 
@@ -32,6 +33,8 @@ const PROXY_HEADERS: ReadonlySet<string> = new Set([
   'true-client-ip',
 ])
 
+const PEERS_KEPT = 1_024
+
 function isProxyHeader(name: string): boolean {
   const lowerName = name.toLowerCase()
   return PROXY_HEADERS.has(lowerName) || lowerName.startsWith('x-forwarded-')
@@ -56,10 +59,20 @@ export function createClientAddressFinder(settings: ClientAddressSettings, log: 
     })
   }
 
+  /** A client asks more than once on a connection, and from one address. */
+  const peers = createBoundedMap<string, string | null>(PEERS_KEPT)
+  function readPeer(text: string): string | null {
+    const known = peers.get(text)
+    if (known !== undefined) return known
+    const address = parseAddress(withoutZone(text))
+    peers.set(text, address)
+    return address
+  }
+
   return function findClientAddress(connection, headers) {
     if (settings.source === 'none') return null
     if (settings.source === 'cf-connecting-ip' && connection.isEdge) return readEdgeAddress(headers)
-    const peer = connection.peerAddress === null ? null : parseAddress(withoutZone(connection.peerAddress))
+    const peer = connection.peerAddress === null ? null : readPeer(connection.peerAddress)
     if (peer === null) return null
     const isForwarded = headers.some(([name]) => isProxyHeader(name))
     if (isTrusted(peer)) {

@@ -181,7 +181,11 @@ function parseVersion(text: string, versions: readonly number[]): number | null 
   return versions.includes(version) ? version : null
 }
 
+/** Without an escape, and with nothing that could be read differently. */
+const PLAIN_SEGMENT = /^[\w.-]+$/
+
 function decodeSegment(rawSegment: string): string | null {
+  if (PLAIN_SEGMENT.test(rawSegment)) return rawSegment
   try {
     const segment = decodeURIComponent(rawSegment)
     // A decoded separator or control character would be read differently by the next parser.

@@ -42,9 +42,12 @@ export type OwnCall =
 
 /** @returns null where the path is none of the gate's own: slurmrestd's rules decide. */
 export function findOwnRoute(segments: readonly string[] | null): OwnRoute | null {
-  const path = segments?.join('/')
-  return OWN_ROUTES.find((route) => route.path === path) ?? null
+  if (segments === null || !OWN_BEGINNINGS.has(segments[0] ?? '')) return null
+  return OWN_BY_PATH.get(segments.join('/')) ?? null
 }
+
+const OWN_BY_PATH: ReadonlyMap<string, OwnRoute> = new Map(OWN_ROUTES.map((route) => [route.path, route]))
+const OWN_BEGINNINGS: ReadonlySet<string> = new Set(OWN_ROUTES.map(({ path }) => path.split('/')[0] ?? ''))
 
 export function describeOwnRoute({ method, path }: OwnRoute): string {
   return `${method} /${path}`

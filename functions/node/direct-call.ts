@@ -5,6 +5,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Gate } from '../../src/gateway.ts'
+import { readOriginForm } from '../../src/request-target.ts'
 import type { ReadIncoming } from './request-reader.ts'
 import type { TakeRequest } from './short-post.ts'
 import { writeAnswer } from './write-answer.ts'
@@ -25,7 +26,8 @@ export function createDirectCall(options: DirectCallOptions): TakeRequest {
   }
 
   async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const found = await gate(readIncoming(incoming, readNoBody))
+    const target = readOriginForm(incoming.url ?? '/')
+    const found = await gate(readIncoming(incoming, target, readNoBody))
     await writeAnswer(found, outgoing, clientStallMilliseconds)
   }
 }

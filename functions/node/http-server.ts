@@ -85,8 +85,8 @@ export function createHttpServer(
   )
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     end.onRequest(outgoing)
-    rewriteTarget(incoming)
     if (takeFirst(incoming, outgoing)) return
+    rewriteTarget(incoming)
     void answer(incoming, outgoing)
   }
   const server =

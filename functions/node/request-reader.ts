@@ -7,15 +7,19 @@ import type { Clock, RawHeaders } from '../../src/ports.ts'
 import { createHostAddresses } from './host-addresses.ts'
 import { readSentTarget } from './sent-target.ts'
 
-/** Of a request as node:http has it. */
-export type ReadIncoming = (incoming: IncomingMessage, readBody: SentRequest['readBody']) => SentRequest
+/** Of a request as node:http has it. @param target as it travelled. */
+export type ReadIncoming = (
+  incoming: IncomingMessage,
+  target: string,
+  readBody: SentRequest['readBody'],
+) => SentRequest
 
 export function createIncomingReader(now: Clock): ReadIncoming {
   const hostAddresses = createHostAddresses(now)
-  return function readIncoming(incoming, readBody) {
+  return function readIncoming(incoming, target, readBody) {
     return {
       method: incoming.method ?? '',
-      target: readSentTarget(incoming),
+      target,
       rawHeaders: pairHeaders(incoming.rawHeaders),
       readConnection: () => ({
         peerAddress: incoming.socket.remoteAddress ?? null,
@@ -29,7 +33,10 @@ export function createIncomingReader(now: Clock): ReadIncoming {
 
 /** The same for a request that came through @hono/node-server, which makes the stream of its body. */
 export function createNodeRequestReader(readIncoming: ReadIncoming): ReadSentRequest {
-  return ({ env, req: { raw } }) => readIncoming((env as HttpBindings).incoming, () => raw.body)
+  return function readSentRequest({ env, req: { raw } }) {
+    const { incoming } = env as HttpBindings
+    return readIncoming(incoming, readSentTarget(incoming), () => raw.body)
+  }
 }
 
 /** node:http gives names and values in turn; `headers` would have dropped the repeated ones. */

@@ -5,7 +5,7 @@
 
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import type { GateAnswer } from '../../src/gate-answer.ts'
+import type { GateAnswer, HeaderField } from '../../src/gate-answer.ts'
 import { CLIENT_STALL_MILLISECONDS } from '../../src/limits.ts'
 
 /** Up to here head and body go out as one string: a write less. Each byte is a character of Latin-1, whatever the text is. */
@@ -23,10 +23,10 @@ export async function writeAnswer(
   outgoing: ServerResponse,
   clientStallMilliseconds = CLIENT_STALL_MILLISECONDS,
 ): Promise<void> {
-  outgoing.on('error', () => undefined)
+  outgoing.on('error', ignore)
   const { body } = answer
   try {
-    outgoing.writeHead(answer.status, answer.headers.flat())
+    outgoing.writeHead(answer.status, flatten(answer.headers))
   } catch {
     outgoing.destroy()
   }
@@ -41,6 +41,18 @@ export async function writeAnswer(
   } finally {
     answer.onDelivered?.()
   }
+}
+
+/** A client that has gone is told nothing. */
+function ignore(): void {
+  return
+}
+
+/** Names and values in turn, as node:http takes them. */
+function flatten(headers: readonly HeaderField[]): string[] {
+  const flat: string[] = []
+  for (const [name, value] of headers) flat.push(name, value)
+  return flat
 }
 
 function readLatin1({ buffer, byteOffset, length }: Uint8Array): string {

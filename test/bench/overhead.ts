@@ -27,6 +27,13 @@ const TARGET = '/slurm/v0.0.42/jobs'
 
 export type OverheadRow = 'overhead' | 'hits' | 'signer'
 
+/** As many slots as connections, as the other sides have it: what waiting for one costs is a row of its own. */
+const UNBOUND = {
+  CACHE_TTL_SECONDS: '0',
+  UPSTREAM_MAX_CONCURRENCY: String(CONNECTIONS),
+  UPSTREAM_MAX_CONCURRENCY_PER_CALLER: String(CONNECTIONS),
+}
+
 interface Side {
   readonly name: string
   readonly server: Running
@@ -38,6 +45,7 @@ interface Side {
 const PIPE = 'node:http pipe'
 const NGINX = 'nginx proxy_pass'
 const OURS = 'gateway, uncached'
+const SHARED = 'gateway, uncached, 4 slots'
 const HITS = 'gateway, cache hits'
 const SIGNED = 'gateway, uncached, signer'
 
@@ -107,10 +115,11 @@ async function startSides(
       headers: {},
       goesUpstream: true,
     },
-    { name: OURS, server: await startGateway({ CACHE_TTL_SECONDS: '0' }), headers, goesUpstream: true },
+    { name: OURS, server: await startGateway(UNBOUND), headers, goesUpstream: true },
+    { name: SHARED, server: await startGateway({ CACHE_TTL_SECONDS: '0' }), headers, goesUpstream: true },
   ]
   if (rows.has('signer')) {
-    const settings = { ...(await startSigner(stand)), CACHE_TTL_SECONDS: '0' }
+    const settings = { ...(await startSigner(stand)), ...UNBOUND }
     sides.push({ name: SIGNED, server: await startGateway(settings), headers, goesUpstream: true })
   }
   if (rows.has('hits')) {
