@@ -49,4 +49,5 @@ function isPlain(rawHeaders: readonly string[]): boolean {
 const NAME_LENGTHS: ReadonlySet<number> = new Set(
   ['content-length', 'transfer-encoding', 'host'].map((name) => name.length),
 )
-const PLAIN_HOST = /^[A-Za-z0-9._-]+(:\d{1,5})?$/
+/** One that @hono/node-server takes too; with a port above 59999 it is left to that. */
+const PLAIN_HOST = /^[A-Za-z0-9._-]+(:[1-9]\d{0,3}|:[1-5]\d{4})?$/

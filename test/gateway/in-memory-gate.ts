@@ -97,6 +97,7 @@ export function createInMemoryGate(
       boundDigest: null,
     }),
     claim: (): boolean => true,
+    whenWritten: (): Promise<void> | null => null,
     readConnection: () => ({
       peerAddress: more.peer === undefined ? '192.0.2.7' : more.peer,
       isEdge: false,
@@ -170,6 +171,7 @@ export function createInMemoryGate(
         log.write(level, event, fields)
         events.push(`${event} ${String(fields['rule'] ?? fields['upstream_status'])}`)
       },
+      whenWritten: () => world.whenWritten(),
     },
   })
   const app = createGatewayApp({
