@@ -87,6 +87,7 @@ export async function runGateway(env: Environment): Promise<void> {
     channel,
     maySharePromises: true,
     now,
+    uptime: () => performance.now(),
     randomBytes: randomUint8Array,
     log,
   })

@@ -69,6 +69,7 @@ function startGateway(bindings: Record<string, unknown>): Gateway | { readonly p
     channel,
     maySharePromises: false,
     now,
+    uptime: () => performance.now(),
     randomBytes,
     log,
   })

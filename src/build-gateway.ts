@@ -32,6 +32,8 @@ export interface GatewayParts {
   /** Whether one request may wait for what another one started: not on workerd. */
   readonly maySharePromises: boolean
   readonly now: Clock
+  /** Milliseconds since some moment; is never set back. */
+  readonly uptime: Clock
   readonly randomBytes: RandomBytes
   readonly log: Log
 }

@@ -76,9 +76,8 @@ export function createGateway(options: GatewayOptions): Gate {
     if (isRefusal(grant)) return trail.refuse(grant)
     const source = findSource(grant, buildUpstreamCall(grant, request.headers), request.headers)
     trail.allow(grant.rule, { jobs: grant.listedJobs, cache: source.state })
-    await trail.whenWritten()
 
-    const found = await source.take()
+    const found = await source.take(trail.whenWritten())
     trail.found(found)
     return deliverFound(found, readConditions(request), grant.call.operation.version)
   }

@@ -37,12 +37,12 @@ export function createQueuedSlots(limits: SlotLimits): Slots {
       if (isGivenBack) return
       isGivenBack = true
       tally.remove(claim)
-      serveNext()
+      while (serveNext());
     }
   }
 
-  /** One slot came free, so at most one of those that wait can have it. */
-  function serveNext(): void {
+  /** One slot given back may make room for several: of all, for slurmdbd, and for its caller. @returns whether there was one. */
+  function serveNext(): boolean {
     for (const [caller, queue] of queues) {
       const next = queue.find(({ claim }) => tally.hasRoom(claim))
       if (next === undefined) continue
@@ -52,8 +52,9 @@ export function createQueuedSlots(limits: SlotLimits): Slots {
       if (rest !== undefined && queues.delete(caller)) queues.set(caller, rest)
       tally.add(next.claim)
       next.wake()
-      return
+      return true
     }
+    return false
   }
 
   function leave(one: Waiting): void {

@@ -24,6 +24,8 @@ export interface UpstreamCall {
   readonly sendBefore: number | null
   /** Which answers may come whole; absent: none. */
   readonly takeWhole?: UpstreamRequest['takeWhole']
+  /** Called when its turn has come, and it goes out now. */
+  readonly onSend?: () => void
   /** Called once when slurmrestd is done with it, where it was sent. */
   readonly onEnd?: () => void
 }
@@ -75,6 +77,7 @@ export function createSendUpstream<Actor extends NamedUser>(
       if (call.sendBefore !== null && now() > call.sendBefore) {
         throw new Outage('job_check_stale', 'the write waited too long for a slot')
       }
+      call.onSend?.()
       return await upstream.send({
         method: call.method,
         target: call.target,

@@ -20,7 +20,8 @@ export interface AnswerCache {
   giveUpOne(): boolean
 }
 
-export function createAnswerCache(staleMilliseconds: number, now: Clock): AnswerCache {
+/** @param uptime milliseconds, never set back. */
+export function createAnswerCache(staleMilliseconds: number, uptime: Clock): AnswerCache {
   const byKey = new Map<string, KeptAnswer>()
 
   function drop(key: string): void {
@@ -31,7 +32,7 @@ export function createAnswerCache(staleMilliseconds: number, now: Clock): Answer
   function find(key: string, generation: number, moreMilliseconds: number): KeptAnswer | null {
     const kept = byKey.get(key)
     if (kept === undefined) return null
-    const age = now() - kept.whole.arrivedAt
+    const age = uptime() - kept.whole.arrivedAt
     const isOver =
       kept.generation !== generation || age < 0 || age >= kept.ttlMilliseconds + staleMilliseconds
     if (isOver) drop(key)

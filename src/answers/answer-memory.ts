@@ -31,9 +31,11 @@ export function createAnswerMemory(maxBytes: number, giveUp: () => boolean): Ans
       let holders = 1
       return {
         hold: () => {
+          if (holders === 0) throw new TypeError('what was let go cannot be held again')
           holders += 1
         },
         release: () => {
+          if (holders === 0) return
           holders -= 1
           if (holders === 0) used -= taken
         },

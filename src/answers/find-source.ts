@@ -10,6 +10,7 @@ import type { HeaderFields } from '../header-fields.ts'
 import type { Sha256 } from '../munge/sha256.ts'
 import { findReadKind } from '../policy/read-kind.ts'
 import type { Clock, UpstreamAnswer } from '../ports.ts'
+import { nameCaller } from '../principal.ts'
 import { Outage } from '../refusal.ts'
 import type { SendUpstream, UpstreamCall } from '../upstream-request.ts'
 import { createAnswerCache } from './answer-cache.ts'
@@ -22,8 +23,12 @@ import { buildEtag, isFreshWanted, saysNoErrors, type WholeAnswer } from './whol
 export interface AnswerSource {
   /** `COALESCED`: a call that somebody else waits for already. */
   readonly state: 'HIT' | 'COALESCED' | 'MISS' | 'BYPASS'
-  /** To be called once, at once. @throws Outage of the upstream call */
-  take(): Found | Promise<Found>
+  /**
+   * To be called once, in the same turn: what memory holds for it is counted already.
+   * @param mayGoOn nothing is asked, and nothing handed out, before; null: it may at once.
+   * @throws Outage of the upstream call
+   */
+  take(mayGoOn: Promise<void> | null): Promise<Found>
 }
 
 export interface FindSourceOptions {
@@ -32,7 +37,8 @@ export interface FindSourceOptions {
   readonly sha256: Pick<Sha256, 'hashToHex'>
   /** Whether one request may wait for what another one asked: not on workerd, where nothing is coalesced. */
   readonly maySharePromises: boolean
-  readonly now: Clock
+  /** Milliseconds since some moment; is never set back. */
+  readonly uptime: Clock
 }
 
 /** @param headers of the client: only whether it wants a fresh answer is read. */
@@ -50,29 +56,53 @@ interface SharedRead {
 
 interface Flight {
   readonly generation: number
-  /** Those who joined. */
-  waiting: number
+  /** Whose turn it waits for. */
+  readonly caller: string
+  readonly progress: Progress
   readonly end: Promise<WholeAnswer | UpstreamAnswer>
 }
 
+interface Progress {
+  /** It has gone to slurmrestd. */
+  isSent: boolean
+  /** Those who joined. */
+  waiting: number
+}
+
 export function createSourceFinder(options: FindSourceOptions): FindSource {
-  const { send, cache: settings, sha256, maySharePromises, now } = options
-  const cache = createAnswerCache(1000 * settings.staleSeconds, now)
+  const { send, cache: settings, sha256, maySharePromises, uptime } = options
+  const cache = createAnswerCache(1000 * settings.staleSeconds, uptime)
   const memory = createAnswerMemory(settings.maxBytes, () => cache.giveUpOne())
   const generations = createGenerations()
   const flights = new Map<string, Flight>()
 
-  async function ask({ principal }: Grant, call: UpstreamCall): Promise<WholeAnswer | UpstreamAnswer> {
+  async function ask(
+    { principal }: Grant,
+    call: UpstreamCall,
+    mayGoOn: Promise<void> | null,
+  ): Promise<WholeAnswer | UpstreamAnswer> {
+    if (mayGoOn !== null) await mayGoOn
     const taken: { held: Held | null } = { held: null }
+    let askedAt = uptime()
+    const onSend = (): void => {
+      askedAt = uptime()
+      call.onSend?.()
+    }
     const takeWhole = (bytes: number): boolean => {
       taken.held = bytes > settings.entryMaxBytes ? null : memory.reserve(bytes)
       return taken.held !== null
     }
     try {
-      const answer = await requireTokenTaken(await send(principal, { ...call, takeWhole }))
+      const answer = await requireTokenTaken(await send(principal, { ...call, takeWhole, onSend }))
       const { held } = taken
       if (held === null || !(answer.body instanceof Uint8Array)) return answer
-      return { answer, etag: await buildEtag(answer, answer.body, sha256), arrivedAt: now(), held }
+      return {
+        answer,
+        etag: await buildEtag(answer, answer.body, sha256),
+        askedAt,
+        arrivedAt: uptime(),
+        held,
+      }
     } catch (cause) {
       taken.held?.release()
       throw cause
@@ -80,11 +110,11 @@ export function createSourceFinder(options: FindSourceOptions): FindSource {
   }
 
   /** Told before it goes out and when slurmrestd is done with it, be that after our 504: reads in between count for nobody. */
-  async function write(grant: Grant, call: UpstreamCall): Promise<Found> {
+  async function write(grant: Grant, call: UpstreamCall, mayGoOn: Promise<void> | null): Promise<Found> {
     const advance = (): void => generations.advance(grant.principal.slurmUser)
     advance()
     try {
-      return present('BYPASS', await ask(grant, { ...call, onEnd: advance }), false)
+      return present('BYPASS', await ask(grant, { ...call, onEnd: advance }, mayGoOn), false)
     } finally {
       advance()
     }
@@ -97,32 +127,48 @@ export function createSourceFinder(options: FindSourceOptions): FindSource {
     if (isCurrent && isGood) cache.keep(key, { whole, generation, ttlMilliseconds })
   }
 
-  async function lead(read: SharedRead): Promise<Found> {
-    const { key, generation } = read
+  /** Is there for others before anything is waited for. */
+  async function lead(read: SharedRead, mayGoOn: Promise<void> | null): Promise<Found> {
+    const { key, generation, grant, call } = read
     const leave = (): void => {
       if (flights.get(key) === flight) flights.delete(key)
     }
-    const end = ask(read.grant, read.call).finally(leave)
+    const progress: Progress = { isSent: false, waiting: 0 }
+    const onSend = (): void => void (progress.isSent = true)
     const flight: Flight = {
       generation,
-      waiting: 0,
-      end: end.then((fetched) => {
-        if (!('held' in fetched)) return fetched
-        // Before any of those who wait goes on: nobody lets go what another one still needs.
-        for (let index = 0; index < flight.waiting; index += 1) fetched.held.hold()
-        keep(read, fetched)
-        return fetched
-      }),
+      caller: nameCaller(grant.principal),
+      progress,
+      end: ask(grant, { ...call, onSend }, mayGoOn)
+        .finally(leave)
+        .then((fetched) => {
+          if (!('held' in fetched)) return fetched
+          // Before any of those who wait goes on: nobody lets go what another one still needs.
+          for (let index = 0; index < progress.waiting; index += 1) fetched.held.hold()
+          keep(read, fetched)
+          return fetched
+        }),
     }
     if (maySharePromises) flights.set(key, flight)
     return present('MISS', await flight.end)
   }
 
-  async function join(flight: Flight, { grant, call }: SharedRead): Promise<Found> {
-    flight.waiting += 1
+  async function join(
+    flight: Flight,
+    { grant, call }: SharedRead,
+    mayGoOn: Promise<void> | null,
+  ): Promise<Found> {
+    flight.progress.waiting += 1
     const fetched = await flight.end
+    if (mayGoOn !== null) await mayGoOn
     // A stream has one reader.
-    return 'held' in fetched ? present('COALESCED', fetched) : present('BYPASS', await ask(grant, call))
+    return 'held' in fetched ? present('COALESCED', fetched) : present('BYPASS', await ask(grant, call, null))
+  }
+
+  /** Nobody waits for another caller's turn: only for what has gone to slurmrestd, or waits for one's own. */
+  function mayJoin(flight: Flight | undefined, { grant, generation }: SharedRead): flight is Flight {
+    if (flight?.generation !== generation) return false
+    return flight.progress.isSent || flight.caller === nameCaller(grant.principal)
   }
 
   async function orStale(read: SharedRead, taking: Promise<Found>): Promise<Found> {
@@ -139,31 +185,39 @@ export function createSourceFinder(options: FindSourceOptions): FindSource {
 
   function present(state: Found['state'], fetched: WholeAnswer | UpstreamAnswer, isRead = true): Found {
     if (!('held' in fetched)) return presentPlain(state === 'MISS' ? 'BYPASS' : state, fetched)
-    return presentWhole(state, isRead ? fetched : { ...fetched, etag: null }, now())
+    return presentWhole(state, isRead ? fetched : { ...fetched, etag: null }, uptime())
   }
 
   return function findSource(grant, call, headers) {
     const { route } = grant.call.operation
-    if (route.effect === 'write') return { state: 'BYPASS', take: () => write(grant, call) }
+    if (route.effect === 'write') return { state: 'BYPASS', take: (mayGoOn) => write(grant, call, mayGoOn) }
     const kind = findReadKind(route)
     const ttlMilliseconds = kind === null ? 0 : 1000 * settings.ttlSeconds[kind]
-    if (ttlMilliseconds === 0 || isFreshWanted(headers)) {
+    const key = ttlMilliseconds === 0 || isFreshWanted(headers) ? null : buildReadKey(grant, call.accept)
+    if (key === null) {
       const isGet = route.method === 'GET'
-      return { state: 'BYPASS', take: async () => present('BYPASS', await ask(grant, call), isGet) }
+      return {
+        state: 'BYPASS',
+        take: async (mayGoOn) => present('BYPASS', await ask(grant, call, mayGoOn), isGet),
+      }
     }
-    const key = buildReadKey(grant, call.accept)
     const generation = generations.find(grant.principal.slurmUser)
     const read = { grant, call, key, generation, ttlMilliseconds }
     const kept = cache.findFresh(key, generation)
     if (kept !== null) {
       kept.whole.held.hold()
-      return { state: 'HIT', take: () => present('HIT', kept.whole) }
+      return { state: 'HIT', take: (mayGoOn) => giveKept(kept.whole, mayGoOn) }
     }
     const flight = flights.get(key)
-    if (flight?.generation === generation) {
-      return { state: 'COALESCED', take: () => orStale(read, join(flight, read)) }
+    if (mayJoin(flight, read)) {
+      return { state: 'COALESCED', take: (mayGoOn) => orStale(read, join(flight, read, mayGoOn)) }
     }
-    return { state: 'MISS', take: () => orStale(read, lead(read)) }
+    return { state: 'MISS', take: (mayGoOn) => orStale(read, lead(read, mayGoOn)) }
+  }
+
+  async function giveKept(whole: WholeAnswer, mayGoOn: Promise<void> | null): Promise<Found> {
+    if (mayGoOn !== null) await mayGoOn
+    return present('HIT', whole)
   }
 }
 

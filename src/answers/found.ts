@@ -28,11 +28,11 @@ export interface Found {
 
 export function presentWhole(
   state: CacheState,
-  { answer, etag, arrivedAt, held }: WholeAnswer,
+  { answer, etag, askedAt, held }: WholeAnswer,
   now: number,
 ): Found {
   const isOld = state === 'HIT' || state === 'STALE' || state === 'COALESCED'
-  const ageSeconds = isOld ? Math.max(0, Math.floor((now - arrivedAt) / 1000)) : null
+  const ageSeconds = isOld ? Math.max(0, Math.floor((now - askedAt) / 1000)) : null
   return { state, answer, etag, ageSeconds, outage: null, release: () => held.release() }
 }
 

@@ -8,7 +8,9 @@ export interface WholeAnswer {
   readonly answer: UpstreamAnswer
   /** RFC 9110 section 8.8.3: strong, of the bytes alone. null: not an answer to be asked for again. */
   readonly etag: string | null
-  /** Unix milliseconds: when the last of it had come. */
+  /** When slurmrestd was asked, by the clock that is never set back: RFC 9111 section 4.2.3 counts from there. */
+  readonly askedAt: number
+  /** When the last of it had come. */
   readonly arrivedAt: number
   readonly held: Held
 }

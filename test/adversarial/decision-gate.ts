@@ -145,6 +145,7 @@ export function createDecisionGate(versions: readonly number[]): DecisionGate {
     now,
     basePath: '/',
     findClientAddress: createClientAddressFinder({ source: 'socket', trustedProxies: [] }, log),
+    uptime: now,
     randomBytes: (length) => new Uint8Array(length),
     versions: { findVersions: () => Promise.resolve(versions) },
     findReadiness: () => Promise.resolve({ isReady: true, dependencies: {} }),

@@ -58,7 +58,14 @@ export async function buildGrant({
 }
 
 export function createWorld(cache: Partial<CacheSettings> = {}, maySharePromises = true) {
-  const world = { now: 1_000_000, asked: [] as Asked[], isPrompt: true, text: (user: string) => `of ${user}` }
+  const world = {
+    now: 1_000_000,
+    asked: [] as Asked[],
+    isPrompt: true,
+    isQueued: false,
+    text: (user: string) => `of ${user}`,
+    whenWritten: (): Promise<void> | null => null,
+  }
   const findSource = createSourceFinder({
     send: ({ slurmUser }, call) =>
       new Promise((resolve) => {
@@ -71,13 +78,14 @@ export function createWorld(cache: Partial<CacheSettings> = {}, maySharePromises
           })
           resolve(taken)
         }
+        if (!world.isQueued) call.onSend?.()
         world.asked.push({ user: slurmUser, call, answer: give })
         if (world.isPrompt) give(buildJobs(world.text(slurmUser)))
       }),
     cache: { ...CACHE_ON, ...cache },
     sha256: nodeSha256,
     maySharePromises,
-    now: () => world.now,
+    uptime: () => world.now,
   })
 
   /** Begins, as the gate does; what becomes of it is the promise. */
@@ -85,7 +93,7 @@ export function createWorld(cache: Partial<CacheSettings> = {}, maySharePromises
     const headers = new Headers(ask.headers)
     const grant = await buildGrant(ask)
     const source = findSource(grant, buildUpstreamCall(grant, headers), headers)
-    return { state: source.state, found: Promise.resolve(source.take()) }
+    return { state: source.state, found: source.take(world.whenWritten()) }
   }
 
   /** The whole of it: the client has it at once. */

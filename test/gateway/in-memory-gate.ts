@@ -134,6 +134,7 @@ export function createInMemoryGate(
     basePath: more.basePath ?? '/',
     areWritesBound: more.areWritesBound ?? false,
     findClientAddress: createClientAddressFinder({ source: 'socket', trustedProxies: [] }, log),
+    uptime: now,
     randomBytes: (length) => new Uint8Array(length).fill(0xab),
     versions: { findVersions: () => Promise.resolve().then(() => world.findVersions()) },
     findReadiness: () => Promise.resolve({ isReady: true, dependencies: { database: 'ok' } }),

@@ -47,6 +47,19 @@ describe('slots', () => {
     expect(third?.outcome).toBe('taken')
   })
 
+  it('given back make room for everybody whom they kept waiting: of all, for slurmdbd, and for their caller', async () => {
+    const slots = createQueuedSlots(limitTo(16, { accounting: 4, perCaller: 4 }))
+    const given = Array.from({ length: 4 }, () => take(slots, { isAccounting: true }))
+    await settle()
+    const sameCaller = take(slots)
+    const sameDaemon = take(slots, { caller: 'b', isAccounting: true })
+    await settle()
+    expect([sameCaller.outcome, sameDaemon.outcome]).toEqual(['waiting', 'waiting'])
+    given[0]?.giveBack()
+    await settle()
+    expect([sameCaller.outcome, sameDaemon.outcome]).toEqual(['taken', 'taken'])
+  })
+
   it('given back twice are given back once', async () => {
     const slots = createQueuedSlots(limitTo(1))
     const [first, second, third] = takeMany(slots, 3)
