@@ -42,61 +42,83 @@ export function createAudit(
   log: Log,
   now: Clock,
 ): (request: Pick<GateRequest, 'requestId' | 'client'>) => Trail {
-  return function begin(request) {
-    const { requestId } = request
-    let principal: Principal | null = null
-    let operation: Operation | string | null = null
-    let allowedAt: number | null = null
-    const decide = (level: 'audit' | 'error', rule: string, outcome: string, more: LineFields = {}): void => {
-      const line: LineFields = { request_id: requestId, client: request.client?.address ?? null }
-      addPrincipal(line, principal)
-      addOperation(line, operation)
-      line['rule'] = rule
-      line['outcome'] = outcome
-      log.write(level, 'decision', Object.assign(line, more))
+  return (request) => new RequestTrail(request, log, now)
+}
+
+class RequestTrail implements Trail {
+  readonly #request: Pick<GateRequest, 'requestId' | 'client'>
+  readonly #log: Log
+  readonly #now: Clock
+  #principal: Principal | null = null
+  #operation: Operation | string | null = null
+  #allowedAt: number | null = null
+
+  constructor(request: Pick<GateRequest, 'requestId' | 'client'>, log: Log, now: Clock) {
+    this.#request = request
+    this.#log = log
+    this.#now = now
+  }
+
+  note(known: { principal?: Principal; operation?: Operation | string }): void {
+    this.#principal = known.principal ?? this.#principal
+    this.#operation = known.operation ?? this.#operation
+  }
+
+  allow(rule: GrantRule | 'any_credential', { jobs = [], cache }: AllowedCall = {}): void {
+    this.#allowedAt = this.#now()
+    const more: LineFields = {}
+    if (jobs.length > 0) more['jobs'] = jobs
+    if (cache === 'HIT' || cache === 'COALESCED') more['cache'] = cache
+    this.#decide('audit', rule, 'allowed', more)
+  }
+
+  refuse(refusal: Refusal): GateAnswer {
+    const answer = answerRefusal(this.#request.requestId, refusal)
+    this.#decide('audit', refusal.rule, 'refused', { status: answer.status })
+    return answer
+  }
+
+  fail(cause: unknown): GateAnswer {
+    const outage =
+      cause instanceof Outage ? cause : new Outage('internal_error', 'unforeseen failure', { cause })
+    const { requestId } = this.#request
+    const answer = answerRule(requestId, outage.rule)
+    const { status } = answer
+    const detail = describeOutage(outage)
+    if (this.#allowedAt === null) this.#decide('error', outage.rule, 'outage', { status, detail })
+    else this.#log.write('error', 'upstream', { request_id: requestId, rule: outage.rule, status, detail })
+    return answer
+  }
+
+  answered(upstreamStatus: number): void {
+    const milliseconds = this.#allowedAt === null ? null : Math.round(this.#now() - this.#allowedAt)
+    const { requestId } = this.#request
+    const fields = { request_id: requestId, upstream_status: upstreamStatus, milliseconds }
+    this.#log.write('audit', 'upstream', fields)
+  }
+
+  found({ state, answer, outage }: Found): void {
+    if (outage === null) {
+      if (state === 'MISS' || state === 'BYPASS') this.answered(answer.status)
+      return
     }
-    const answered = (upstreamStatus: number): void => {
-      const milliseconds = allowedAt === null ? null : Math.round(now() - allowedAt)
-      const fields = { request_id: requestId, upstream_status: upstreamStatus, milliseconds }
-      log.write('audit', 'upstream', fields)
-    }
-    return {
-      note(known) {
-        principal = known.principal ?? principal
-        operation = known.operation ?? operation
-      },
-      allow(rule, { jobs = [], cache } = {}) {
-        allowedAt = now()
-        const more: LineFields = {}
-        if (jobs.length > 0) more['jobs'] = jobs
-        if (cache === 'HIT' || cache === 'COALESCED') more['cache'] = cache
-        decide('audit', rule, 'allowed', more)
-      },
-      refuse(refusal) {
-        const answer = answerRefusal(requestId, refusal)
-        decide('audit', refusal.rule, 'refused', { status: answer.status })
-        return answer
-      },
-      fail(cause) {
-        const outage =
-          cause instanceof Outage ? cause : new Outage('internal_error', 'unforeseen failure', { cause })
-        const answer = answerRule(requestId, outage.rule)
-        const { status } = answer
-        const detail = describeOutage(outage)
-        if (allowedAt === null) decide('error', outage.rule, 'outage', { status, detail })
-        else log.write('error', 'upstream', { request_id: requestId, rule: outage.rule, status, detail })
-        return answer
-      },
-      answered,
-      found({ state, answer, outage }) {
-        if (outage !== null) {
-          const { rule } = outage
-          const fields = { request_id: requestId, rule, cache: state, detail: describeOutage(outage) }
-          log.write('error', 'upstream', fields)
-        } else if (state === 'MISS' || state === 'BYPASS') answered(answer.status)
-      },
-      whenWritten: () => log.whenWritten?.() ?? null,
-    }
+    const { requestId } = this.#request
+    const fields = { request_id: requestId, rule: outage.rule, cache: state, detail: describeOutage(outage) }
+    this.#log.write('error', 'upstream', fields)
+  }
+
+  whenWritten(): Promise<void> | null {
+    return this.#log.whenWritten?.() ?? null
+  }
+
+  #decide(level: 'audit' | 'error', rule: string, outcome: string, more: LineFields): void {
+    const { requestId, client } = this.#request
+    const line: LineFields = { request_id: requestId, client: client?.address ?? null }
+    addPrincipal(line, this.#principal)
+    addOperation(line, this.#operation)
+    line['rule'] = rule
+    line['outcome'] = outcome
+    this.#log.write(level, 'decision', Object.assign(line, more))
   }
 }
 

@@ -9,10 +9,12 @@ import { explain, type ExplainOptions } from './explain.ts'
 import { forwardOpenApi } from './forward.ts'
 import type { GateAnswer } from './gate-answer.ts'
 import type { GateRequest } from './gate-request.ts'
-import { describeOwnRoute, findOwnRoute } from './own-path.ts'
+import { describeOwnRoute, findOwnRoute, type OwnRoute } from './own-path.ts'
 import type { Principal } from './principal.ts'
 import { isRefusal } from './refusal.ts'
 import { readAccept, type SendUpstream } from './upstream-request.ts'
+
+type CredentialedRoute = Extract<OwnRoute, { access: 'any_credential' }>
 
 export interface CredentialedPathOptions extends ExplainOptions {
   readonly basePath: string
@@ -27,12 +29,20 @@ export type AnswerCredentialedPath = (
   request: GateRequest,
   principal: Principal,
   trail: Trail,
-) => Promise<GateAnswer | null>
+) => Promise<GateAnswer> | null
 
 export function createCredentialedPaths(options: CredentialedPathOptions): AnswerCredentialedPath {
-  return async function answerCredentialedPath(request, principal, trail) {
+  return function answerCredentialedPath(request, principal, trail) {
     const route = findOwnRoute(request.segments)
-    if (route?.access !== 'any_credential') return null
+    return route?.access === 'any_credential' ? answer(route, request, principal, trail) : null
+  }
+
+  async function answer(
+    route: CredentialedRoute,
+    request: GateRequest,
+    principal: Principal,
+    trail: Trail,
+  ): Promise<GateAnswer> {
     trail.note({ operation: describeOwnRoute(route) })
     const call = await options.judgeOwnCall(route, request)
     if (isRefusal(call)) return trail.refuse(call)

@@ -57,7 +57,7 @@ export function createGateway(options: GatewayOptions): Gate {
   /** Refusals are in the contract's order ("First match wins"). */
   async function decide(received: GateRequest, trail: Trail): Promise<GateAnswer> {
     if (received.headBytes > HEAD_MAX_BYTES) return trail.refuse(refuse('head_too_large'))
-    const publicAnswer = await answerPublicPath(received)
+    const publicAnswer = answerPublicPath(received)
     if (publicAnswer !== null) return publicAnswer
 
     const credential = readCredential(received.rawHeaders)
@@ -70,7 +70,7 @@ export function createGateway(options: GatewayOptions): Gate {
     const request = await confirmBinding(received, principal, options.bodyMaxBytes)
     if (isRefusal(request)) return trail.refuse(request)
 
-    const ownAnswer = await answerCredentialedPath(request, principal, trail)
+    const ownAnswer = answerCredentialedPath(request, principal, trail)
     if (ownAnswer !== null) return ownAnswer
     const grant = await judge(request, principal, (operation) => trail.note({ operation }))
     if (isRefusal(grant)) return trail.refuse(grant)

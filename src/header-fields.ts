@@ -14,18 +14,34 @@ export interface HeaderFields {
 
 /** @returns what takes names in lower case only. */
 export function createHeaderFields(raw: RawHeaders): HeaderFields {
-  return {
-    get(name) {
-      let joined: string | null = null
-      for (const [rawName, value] of raw) {
-        if (rawName.length !== name.length || rawName.toLowerCase() !== name) continue
-        const trimmed = trimSpace(value)
-        joined = joined === null ? trimmed : `${joined}, ${trimmed}`
-      }
-      return joined
-    },
-    has: (name) => raw.some(([rawName]) => rawName.length === name.length && rawName.toLowerCase() === name),
+  return new RawHeaderFields(raw)
+}
+
+class RawHeaderFields implements HeaderFields {
+  readonly #raw: RawHeaders
+
+  constructor(raw: RawHeaders) {
+    this.#raw = raw
   }
+
+  get(name: string): string | null {
+    let joined: string | null = null
+    for (const [rawName, value] of this.#raw) {
+      if (!isNamed(rawName, name)) continue
+      const trimmed = trimSpace(value)
+      joined = joined === null ? trimmed : `${joined}, ${trimmed}`
+    }
+    return joined
+  }
+
+  has(name: string): boolean {
+    for (const [rawName] of this.#raw) if (isNamed(rawName, name)) return true
+    return false
+  }
+}
+
+function isNamed(rawName: string, name: string): boolean {
+  return rawName.length === name.length && rawName.toLowerCase() === name
 }
 
 /** RFC 9110 section 5.6.3: optional white space is space and tab; a no-break space belongs to the value. */

@@ -4,10 +4,12 @@ import { answerJson, answerRefusal, answerText } from './answer.ts'
 import type { GateAnswer } from './gate-answer.ts'
 import type { GateRequest } from './gate-request.ts'
 import { formatVersion } from './operation.ts'
-import { findOwnRoute, type JudgeOwnCall, type PublicPath } from './own-path.ts'
+import { findOwnRoute, type JudgeOwnCall, type OwnRoute, type PublicPath } from './own-path.ts'
 import type { Readiness } from './readiness.ts'
 import { isRefusal } from './refusal.ts'
 import type { VersionCatalog } from './version-catalog.ts'
+
+type PublicRoute = Extract<OwnRoute, { access: 'public' }>
 
 export interface PublicPathOptions {
   readonly versions: VersionCatalog
@@ -18,7 +20,7 @@ export interface PublicPathOptions {
  * @returns null where the path is not public.
  * @throws Outage `versions_unknown`
  */
-export type AnswerPublicPath = (request: GateRequest) => Promise<GateAnswer | null>
+export type AnswerPublicPath = (request: GateRequest) => Promise<GateAnswer> | null
 
 export function createPublicPaths(
   { versions, findReadiness }: PublicPathOptions,
@@ -34,12 +36,15 @@ export function createPublicPaths(
       answerText(id, formatVersion((await versions.findVersions()).at(-1) ?? 0)),
   }
 
-  return async function answerPublicPath(request) {
-    const { segments, requestId } = request
-    const route = findOwnRoute(segments)
-    if (route?.access !== 'public') return null
+  async function answer(route: PublicRoute, request: GateRequest): Promise<GateAnswer> {
     const call = await judgeOwnCall(route, request)
+    const { requestId } = request
     return isRefusal(call) ? answerRefusal(requestId, call) : answers[route.path](requestId)
+  }
+
+  return function answerPublicPath(request) {
+    const route = findOwnRoute(request.segments)
+    return route?.access === 'public' ? answer(route, request) : null
   }
 }
 
