@@ -101,7 +101,7 @@ test.each<[string, Framing, number]>([
   ['slow', 'length', 20],
   ['slow', 'chunked', 20],
   ['fast', 'length', 0],
-  ['fast', 'close', 0],
+  ['fast', 'chunked', 0],
 ])(
   'a %s client gets all 200 MB of an answer framed by %s, streamed, and the gateway grows by 32 MiB at most',
   async (_pace, how, pauseMilliseconds) => {

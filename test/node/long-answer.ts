@@ -10,12 +10,11 @@ const PIECES = 200
 export const LONG_BYTES = PIECES * MIB
 
 /** How the end of an answer is told. */
-export type Framing = 'length' | 'chunked' | 'close'
+export type Framing = 'length' | 'chunked'
 
 const FRAMING_HEADERS: Readonly<Record<Framing, string>> = {
   length: `Content-Length: ${String(LONG_BYTES)}`,
   chunked: 'Transfer-Encoding: chunked',
-  close: 'Connection: close',
 }
 
 const block = randomBytes(MIB)
@@ -50,7 +49,6 @@ export async function writeLongAnswer(socket: Socket, framing: Framing, progress
     progress.written += piece.length
   }
   if (framing === 'chunked') socket.write('0\r\n\r\n')
-  if (framing === 'close') socket.end()
 }
 
 function waitForRoom(socket: Socket): Promise<void> {
