@@ -96,6 +96,10 @@ export const QUEUE_MAX_REQUESTS = 512
 export const QUEUE_MAX_OF_CALLER = 128
 export const QUEUE_MAX_MILLISECONDS = 10_000
 
+/** On workerd, where nobody can be woken: how often who waits looks, and how many looks a client that has gone is waited for. */
+export const QUEUE_LOOK_MILLISECONDS = 25
+export const QUEUE_LOOKS_MISSED_MAX = 10
+
 /** A client that takes nothing of a long answer for so long is cut off: it holds a slot of slurmrestd. */
 export const CLIENT_STALL_MILLISECONDS = 30_000
 

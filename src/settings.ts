@@ -106,7 +106,7 @@ export function parseGatewaySettings(
     ),
     upstreamTimeoutMilliseconds:
       1000 * readInteger(env, 'UPSTREAM_TIMEOUT_SECONDS', { default: 60, min: 1, max: 3600 }, problems),
-    slotLimits: readSlotLimits(env, runtime, problems),
+    slotLimits: readSlotLimits(env, problems),
     clientStallMilliseconds:
       1000 * readInteger(env, 'CLIENT_STALL_SECONDS', { default: 30, min: 1, max: 3600 }, problems),
     cache: readCacheSettings(env, runtime, problems),
@@ -154,11 +154,11 @@ export function readBodyMaxBytes(env: Environment, problems: string[]): number {
   return readInteger(env, 'REQUEST_BODY_MAX_BYTES', options, problems)
 }
 
-/** Beyond `all` the other two would promise what there is not. On Workers, where nobody waits, a caller's fifth call would be 503. */
-export function readSlotLimits(env: Environment, runtime: RuntimeName, problems: string[]): SlotLimits {
+/** Beyond `all` the other two would promise what there is not. */
+export function readSlotLimits(env: Environment, problems: string[]): SlotLimits {
   // About 124 connections stall slurmrestd (measured).
   const all = readInteger(env, 'UPSTREAM_MAX_CONCURRENCY', { default: 16, min: 1, max: 100 }, problems)
-  const share = { default: runtime === 'workerd' ? all : Math.min(4, all), min: 1, max: all }
+  const share = { default: Math.min(4, all), min: 1, max: all }
   return {
     all,
     accounting: readInteger(env, 'UPSTREAM_MAX_CONCURRENCY_SLURMDB', share, problems),

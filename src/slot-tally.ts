@@ -17,12 +17,22 @@ export interface SlotTally {
   hasRoom(claim: SlotClaim): boolean
   add(claim: SlotClaim): void
   remove(claim: SlotClaim): void
+  /** Another one, with the same slots taken. */
+  copy(): SlotTally
 }
 
-export function createSlotTally(limits: SlotLimits): SlotTally {
-  const byCaller = new Map<string, number>()
-  let all = 0
-  let accounting = 0
+/** How many of each. */
+interface Taken {
+  readonly all: number
+  readonly accounting: number
+  readonly byCaller: ReadonlyMap<string, number>
+}
+
+const NOTHING_TAKEN: Taken = { all: 0, accounting: 0, byCaller: new Map() }
+
+export function createSlotTally(limits: SlotLimits, taken = NOTHING_TAKEN): SlotTally {
+  const byCaller = new Map(taken.byCaller)
+  let { all, accounting } = taken
 
   function change({ caller, isAccounting }: SlotClaim, by: 1 | -1): void {
     all += by
@@ -39,5 +49,6 @@ export function createSlotTally(limits: SlotLimits): SlotTally {
       (byCaller.get(caller) ?? 0) < limits.perCaller,
     add: (claim) => change(claim, 1),
     remove: (claim) => change(claim, -1),
+    copy: () => createSlotTally(limits, { all, accounting, byCaller }),
   }
 }

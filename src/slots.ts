@@ -3,10 +3,10 @@
  * in number and time; whoever cannot be served is told so with 503 before anything went upstream.
  */
 
-import { QUEUE_MAX_MILLISECONDS, QUEUE_MAX_OF_CALLER, QUEUE_MAX_REQUESTS } from './limits.ts'
-import type { Clock } from './ports.ts'
+import { QUEUE_MAX_MILLISECONDS } from './limits.ts'
 import { Outage } from './refusal.ts'
 import { createSlotTally, type SlotClaim, type SlotLimits } from './slot-tally.ts'
+import { createTurns, type Waiting } from './turns.ts'
 
 /** Gives a slot back; calling it twice is harmless. */
 export type GiveBack = () => void
@@ -16,20 +16,14 @@ export interface Slots {
   take(claim: SlotClaim): Promise<GiveBack>
 }
 
-interface Waiting {
-  readonly claim: SlotClaim
+interface Sleeper extends Waiting {
   readonly wake: () => void
 }
 
-/**
- * For runtimes where a request may wait for another one to end, and where every request does end. Callers take turns,
- * however many requests each of them has waiting.
- */
+/** For runtimes where a request may wait for another one to end, and where every request does end. */
 export function createQueuedSlots(limits: SlotLimits): Slots {
   const tally = createSlotTally(limits)
-  /** By caller, in the order of their turns; each caller's in the order of their coming. */
-  const queues = new Map<string, Waiting[]>()
-  let waitingCount = 0
+  const turns = createTurns<Sleeper>()
 
   function give(claim: SlotClaim): GiveBack {
     let isGivenBack = false
@@ -43,13 +37,10 @@ export function createQueuedSlots(limits: SlotLimits): Slots {
 
   /** One slot given back may make room for several: of all, for slurmdbd, and for its caller. @returns whether there was one. */
   function serveNext(): boolean {
-    for (const [caller, queue] of queues) {
+    for (const queue of turns.queues()) {
       const next = queue.find(({ claim }) => tally.hasRoom(claim))
       if (next === undefined) continue
-      leave(next)
-      const rest = queues.get(caller)
-      // Its next turn comes after everybody else's.
-      if (rest !== undefined && queues.delete(caller)) queues.set(caller, rest)
+      turns.takeTurn(next)
       tally.add(next.claim)
       next.wake()
       return true
@@ -57,72 +48,32 @@ export function createQueuedSlots(limits: SlotLimits): Slots {
     return false
   }
 
-  function leave(one: Waiting): void {
-    const queue = queues.get(one.claim.caller) ?? []
-    queue.splice(queue.indexOf(one), 1)
-    if (queue.length === 0) queues.delete(one.claim.caller)
-    waitingCount -= 1
-  }
-
   function wait(claim: SlotClaim): Promise<void> {
     return new Promise((resolve, reject) => {
-      const one: Waiting = {
+      const one: Sleeper = {
         claim,
         wake: () => {
           clearTimeout(timer)
           resolve()
         },
       }
+      turns.join(one)
       const timer = setTimeout(() => {
-        leave(one)
-        reject(new Outage('overloaded', `no upstream slot within ${QUEUE_MAX_MILLISECONDS} ms`))
+        turns.leave(one)
+        reject(buildLateness())
       }, QUEUE_MAX_MILLISECONDS)
-      const queue = queues.get(claim.caller)
-      if (queue === undefined) queues.set(claim.caller, [one])
-      else queue.push(one)
-      waitingCount += 1
     })
   }
 
   return {
     async take(claim) {
-      if (tally.hasRoom(claim)) {
-        tally.add(claim)
-        return give(claim)
-      }
-      const ofCaller = queues.get(claim.caller)?.length ?? 0
-      if (waitingCount >= QUEUE_MAX_REQUESTS || ofCaller >= QUEUE_MAX_OF_CALLER) {
-        throw new Outage('overloaded', `${waitingCount} requests wait for slots, ${ofCaller} of this caller`)
-      }
-      await wait(claim)
+      if (tally.hasRoom(claim)) tally.add(claim)
+      else await wait(claim)
       return give(claim)
     },
   }
 }
 
-/**
- * For workerd: no request may wake another, and one whose client has gone may end without running any more code, so
- * each slot is a lease that runs out.
- * @param leaseMilliseconds longer than any upstream call takes.
- */
-export function createLeasedSlots(limits: SlotLimits, leaseMilliseconds: number, now: Clock): Slots {
-  const tally = createSlotTally(limits)
-  const leases = new Map<SlotClaim, number>()
-
-  function end(lease: SlotClaim): void {
-    if (leases.delete(lease)) tally.remove(lease)
-  }
-
-  return {
-    take(claim) {
-      for (const [lease, endsAt] of leases) if (endsAt <= now()) end(lease)
-      if (!tally.hasRoom(claim)) {
-        return Promise.reject(new Outage('overloaded', 'all upstream slots for this caller are taken'))
-      }
-      const lease = { ...claim }
-      tally.add(lease)
-      leases.set(lease, now() + leaseMilliseconds)
-      return Promise.resolve(() => end(lease))
-    },
-  }
+export function buildLateness(): Outage {
+  return new Outage('overloaded', `no upstream slot within ${QUEUE_MAX_MILLISECONDS} ms`)
 }

@@ -160,7 +160,7 @@ function buildDefaults(): Readonly<Record<string, string>> {
     REQUEST_BODY_MAX_BYTES: String(node.bodyMaxBytes),
     RATE_LIMIT_PER_SECOND: String(node.rateLimitPerSecond),
     'UPSTREAM_TIMEOUT_SECONDS UPSTREAM_MAX_CONCURRENCY': `${node.upstreamTimeoutMilliseconds / 1000}, ${node.slotLimits.all}`,
-    'UPSTREAM_MAX_CONCURRENCY_PER_CALLER UPSTREAM_MAX_CONCURRENCY_SLURMDB': `${node.slotLimits.perCaller}, ${node.slotLimits.accounting} (on Workers ${worker.slotLimits.perCaller}, ${worker.slotLimits.accounting})`,
+    'UPSTREAM_MAX_CONCURRENCY_PER_CALLER UPSTREAM_MAX_CONCURRENCY_SLURMDB': `${node.slotLimits.perCaller}, ${node.slotLimits.accounting}`,
     CLIENT_STALL_SECONDS: String(node.clientStallMilliseconds / 1000),
     CACHE_TTL_SECONDS: `\`${Object.entries(node.cache.ttlSeconds)
       .map(([kind, seconds]) => `${kind}=${seconds}`)

@@ -7,6 +7,7 @@ import type { Dispatcher } from 'undici'
 import { ANSWER_TIME_LIMITS } from '../../src/limits.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
+import { collectPassed } from './collect-passed.ts'
 
 /** Bytes held for a slow client before slurmrestd is told to wait. */
 const BUFFERED_BYTES_MAX = 1024 * 1024
@@ -144,6 +145,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     const gathering = this.#gathering
     if (gathering === null) {
       this.#body?.enqueue(chunk)
+      collectPassed(chunk.length)
       return
     }
     const room = gathering.bytes.length - gathering.filled

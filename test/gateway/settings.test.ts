@@ -71,6 +71,7 @@ describe('defaults', () => {
   it('are the contract’s on Workers', () => {
     const expected = {
       rateLimitPerSecond: 0,
+      slotLimits: { all: 16, accounting: 4, perCaller: 4 },
       munge: { mode: 'off' },
       clientAddress: { source: 'none' },
       listener: null,

@@ -2,32 +2,11 @@
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { QUEUE_MAX_MILLISECONDS, QUEUE_MAX_OF_CALLER, QUEUE_MAX_REQUESTS } from '../../src/limits.ts'
-import { createLeasedSlots, createQueuedSlots, type Slots } from '../../src/slots.ts'
-import type { SlotClaim, SlotLimits } from '../../src/slot-tally.ts'
-import { outageOf } from './in-memory-ports.ts'
+import { createQueuedSlots } from '../../src/slots.ts'
+import { limitTo, settle, take, takeMany } from './taken-slots.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
-
-/** Takes, and keeps what became of it. */
-function take(slots: Slots, claim: Partial<SlotClaim> = {}) {
-  const state: { outcome: string; giveBack: () => void } = {
-    outcome: 'waiting',
-    giveBack: () => undefined,
-  }
-  void outageOf(async () => {
-    state.giveBack = await slots.take({ caller: 'a', isAccounting: false, ...claim })
-  }).then((rule) => (state.outcome = rule === 'none' ? 'taken' : rule))
-  return state
-}
-const limitTo = (all: number, more: Partial<SlotLimits> = {}): SlotLimits => ({
-  all,
-  accounting: all,
-  perCaller: all,
-  ...more,
-})
-const settle = () => vi.advanceTimersByTimeAsync(0)
-const takeMany = (slots: Slots, count: number) => Array.from({ length: count }, () => take(slots))
 
 describe('slots', () => {
   it('are as many as there are, and the next one waits', async () => {
@@ -213,51 +192,5 @@ describe('sharing', () => {
       next.state.outcome = 'given back'
     }
     expect(new Set(all.map(({ state }) => state.outcome))).toEqual(new Set(['given back']))
-  })
-})
-
-describe('leased slots (workerd, where no request may wake another)', () => {
-  const LEASE = 60_000
-  function setUp(count: number) {
-    const clock = { now: 1_000 }
-    return { clock, slots: createLeasedSlots(limitTo(count), LEASE, () => clock.now) }
-  }
-
-  it('shed at once instead of waiting, and set no timer', async () => {
-    const { slots } = setUp(2)
-    const taken = takeMany(slots, 3)
-    await settle()
-    expect(taken.map(({ outcome }) => outcome)).toEqual(['taken', 'taken', 'overloaded'])
-    expect(vi.getTimerCount()).toBe(0)
-  })
-
-  it('given back are free at once, and only once', async () => {
-    const { slots } = setUp(1)
-    const first = take(slots)
-    await settle()
-    first.giveBack()
-    first.giveBack()
-    const [second, third] = takeMany(slots, 2)
-    await settle()
-    first.giveBack()
-    const fourth = take(slots)
-    await settle()
-    expect([second?.outcome, third?.outcome, fourth.outcome]).toEqual(['taken', 'overloaded', 'overloaded'])
-  })
-
-  it('that nobody gave back run out, and giving them back then takes no one’s slot away', async () => {
-    const { slots, clock } = setUp(1)
-    const lost = take(slots)
-    await settle()
-    clock.now += LEASE - 1
-    const early = take(slots)
-    clock.now += 1
-    const late = take(slots)
-    await settle()
-    expect([early.outcome, late.outcome]).toEqual(['overloaded', 'taken'])
-    lost.giveBack()
-    const next = take(slots)
-    await settle()
-    expect(next.outcome).toBe('overloaded')
   })
 })

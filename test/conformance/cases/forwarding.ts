@@ -1,11 +1,11 @@
 /** What slurmrestd gets to see of a request: the listed headers, a Slurm token of our own, each write once. */
 
 import { expect } from 'vitest'
-import { sleep } from '../../support/program.ts'
-import type { RawAnswer, RawHeader } from '../../support/raw-http.ts'
+import { waitUntil } from '../../support/program.ts'
+import type { RawHeader } from '../../support/raw-http.ts'
 import type { RecordedRequest } from '../../support/fake-slurmrestd.ts'
 import { verifySlurmJwt } from '../../support/slurm-jwt.ts'
-import type { Bench, SendOptions } from '../bench.ts'
+import type { Bench } from '../bench.ts'
 import type { ConformanceCase } from '../conformance-case.ts'
 import { expectForwarded, expectOutage, readJson, readSent } from '../expect-answer.ts'
 import type { TokenName } from '../issued-tokens.ts'
@@ -106,16 +106,6 @@ const headers: readonly ConformanceCase[] = [
   },
 ]
 
-/** As a client that heeds Retry-After: a Worker cannot let one request wait for another, it sheds instead. */
-async function sendPatiently(bench: Bench, token: TokenName, options: SendOptions): Promise<RawAnswer> {
-  for (let attempt = 0; ; attempt++) {
-    const answer = await bench.sendAs(token, options)
-    if (answer.status !== 503 || attempt === 50) return answer
-    expectOutage(answer, 'overloaded')
-    await sleep(50 + 10 * attempt)
-  }
-}
-
 const identities: readonly ConformanceCase[] = [
   {
     name: 'sixty simultaneous calls of two users are never mixed up, errors in between included',
@@ -126,7 +116,7 @@ const identities: readonly ConformanceCase[] = [
         const [token, user] = at % 2 === 0 ? (['bob', 'bob'] as const) : (['free', bench.userName] as const)
         const isError = at % 3 === 0
         const target = isError ? '/slurm/v0.0.42/job/999' : `/slurm/v0.0.42/node/n${String(at)}`
-        const answer = await sendPatiently(bench, token, { target })
+        const answer = await bench.sendAs(token, { target })
         const body = answer.body.toString('utf8')
         expect(answer.status, body).toBe(isError ? 404 : 200)
         expect(readJson(answer)).toMatchObject({ meta: { client: { user } } })
@@ -149,12 +139,50 @@ const identities: readonly ConformanceCase[] = [
         expect((await bounded.sendAs('free')).status).toBe(200)
         bounded.reset()
         bounded.world.upstream.behaviour.delayMilliseconds = 40
-        const answers = await Promise.all(
-          Array.from({ length: 20 }, () => sendPatiently(bounded, 'free', {})),
-        )
+        const answers = await Promise.all(Array.from({ length: 20 }, () => bounded.sendAs('free')))
         expect(answers.map(({ status }) => status)).toEqual(Array<number>(20).fill(200))
         expect(bounded.world.upstream.peakInFlight).toBeLessThanOrEqual(2)
       }),
+  },
+  {
+    name: 'what one caller sends beyond its share waits and is served, and another caller does not wait for it',
+    source: 'README UPSTREAM_MAX_CONCURRENCY_PER_CALLER',
+    run: (bench) =>
+      bench.withSettings({ UPSTREAM_MAX_CONCURRENCY_PER_CALLER: '2' }, async (shared) => {
+        expect((await shared.sendAs('free')).status).toBe(200)
+        expect((await shared.sendAs('bob')).status).toBe(200)
+        shared.reset()
+        const { upstream } = shared.world
+        upstream.behaviour.delayMilliseconds = 500
+        const served: TokenName[] = []
+        const send = async (token: TokenName): Promise<number> => {
+          const { status } = await shared.sendAs(token)
+          served.push(token)
+          return status
+        }
+        const greedy = Array.from({ length: 8 }, () => send('free'))
+        await waitUntil('its share is taken', () => upstream.operations.length === 2)
+        const statuses = await Promise.all([...greedy, send('bob')])
+        expect(statuses).toEqual(Array<number>(9).fill(200))
+        // Two of the first caller's and the other one's; it did not queue up behind six.
+        expect(upstream.peakInFlight).toBeLessThanOrEqual(3)
+        expect(served.indexOf('bob')).toBeLessThan(6)
+      }),
+  },
+  {
+    name: 'by default one caller has 4 slots of slurmrestd, and /slurmdb has 4 of them',
+    source: 'README UPSTREAM_MAX_CONCURRENCY_PER_CALLER',
+    async run(bench) {
+      const { upstream } = bench.world
+      for (const target of ['/slurm/v0.0.42/jobs', '/slurmdb/v0.0.42/jobs']) {
+        bench.reset()
+        upstream.behaviour.delayMilliseconds = 200
+        const answers = await Promise.all(Array.from({ length: 10 }, () => bench.sendAs('free', { target })))
+        expect(answers.map(({ status }) => status)).toEqual(Array<number>(10).fill(200))
+        expect(upstream.peakInFlight).toBeLessThanOrEqual(4)
+        expect(upstream.peakInFlight).toBeGreaterThan(1)
+      }
+    },
   },
   {
     name: 'more than can be queued is shed with 503, not with 401 and not in silence',
