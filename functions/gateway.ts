@@ -100,6 +100,7 @@ export async function runGateway(env: Environment): Promise<void> {
   })
   const server = createHttpServer(app, listener, tls, {
     takeFirst: createDirectCall({ gate, readIncoming, clientStallMilliseconds }),
+    limits: { ...GATEWAY_SERVER_LIMITS, stallMilliseconds: clientStallMilliseconds },
     onDrop: () => logDrop({ connectionsMax: GATEWAY_SERVER_LIMITS.connectionsMax }),
   })
   tokenChanges.start()

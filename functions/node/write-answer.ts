@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { GateAnswer, HeaderField } from '../../src/gate-answer.ts'
 import { CLIENT_STALL_MILLISECONDS } from '../../src/limits.ts'
+import { breakOff } from './break-off.ts'
 
 /** Up to here head and body go out as one string: a write less. Each byte is a character of Latin-1, whatever the text is. */
 const ONE_STRING_BYTES = 16 * 1024
@@ -37,7 +38,8 @@ export async function writeAnswer(
     else if (body.length <= ONE_WRITE_BYTES) outgoing.end(body)
     else await writeBytes(body, outgoing, clientStallMilliseconds)
   } catch {
-    breakOff(outgoing)
+    if (outgoing.socket === null) outgoing.destroy()
+    else breakOff(outgoing.socket)
   } finally {
     answer.onDelivered?.()
   }
@@ -91,18 +93,6 @@ async function writeStream(
   }
   outgoing.off('close', cancel)
   outgoing.end()
-}
-
-/**
- * With a reset: to an HTTP/1.0 client a plain close would be the regular end of an answer without a length. TLS tells
- * by the missing close_notify, and a unix socket has no reset.
- */
-function breakOff(outgoing: ServerResponse): void {
-  try {
-    outgoing.socket?.resetAndDestroy()
-  } catch {
-    outgoing.destroy()
-  }
 }
 
 /** Until the client takes more, or has gone. @throws where it does neither for too long. */
