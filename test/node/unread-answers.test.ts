@@ -13,6 +13,7 @@ import { createDirectCall } from '../../functions/node/direct-call.ts'
 import { createHttpServer, type HttpServer, type Tls } from '../../functions/node/http-server.ts'
 import { createIncomingReader } from '../../functions/node/request-reader.ts'
 import { createShortPost, type TakeRequest } from '../../functions/node/short-post.ts'
+import { buildClientPace } from '../../functions/node/write-answer.ts'
 import { sleep, waitUntil } from '../support/program.ts'
 
 const LIMITS = {
@@ -37,7 +38,7 @@ const SERVERS: [string, string, TakeRequest][] = [
         })
       },
       readIncoming: createIncomingReader(() => 0),
-      clientStallMilliseconds: LIMITS.stallMilliseconds,
+      pace: buildClientPace(60_000, 60_000),
     }),
   ],
   [
