@@ -30,6 +30,7 @@ import { findStopSignal } from './node/stop-signal.ts'
 import { GATEWAY_SERVER_LIMITS } from './node/server-limits.ts'
 import { createUndiciPost } from './node/undici-post.ts'
 import { createUndiciUpstream } from './node/undici-upstream.ts'
+import { buildClientPace } from './node/write-answer.ts'
 
 const EXIT_FAILED = 1
 const EXIT_CONFIGURATION = 2
@@ -92,15 +93,16 @@ export async function runGateway(env: Environment): Promise<void> {
     log,
   })
   const logDrop = createSparingLine(log, 'warn', 'connection_refused')
-  const { clientStallMilliseconds } = settings
+  const pace = buildClientPace(settings.clientStallMilliseconds, settings.upstreamTimeoutMilliseconds)
   const readIncoming = createIncomingReader(now)
   const app = createGatewayApp({
     gate,
     readSentRequest: createNodeRequestReader(readIncoming),
-    deliver: createNodeDeliver(clientStallMilliseconds),
+    deliver: createNodeDeliver(pace),
   })
   const server = createHttpServer(app, listener, tls, {
-    takeFirst: createDirectCall({ gate, readIncoming, clientStallMilliseconds }),
+    takeFirst: createDirectCall({ gate, readIncoming, pace }),
+    limits: { ...GATEWAY_SERVER_LIMITS, stallMilliseconds: pace.stallMilliseconds },
     onDrop: () => logDrop({ connectionsMax: GATEWAY_SERVER_LIMITS.connectionsMax }),
   })
   tokenChanges.start()

@@ -8,6 +8,7 @@ import { GATEWAY_SERVER_LIMITS, VERIFIER_SERVER_LIMITS } from '../functions/node
 import {
   JOB_LIST_MAX,
   KEY_AGE_MAX_DAYS,
+  ANSWER_TIME_LIMITS,
   RATE_BURST_SECONDS,
   RATED_CALLERS_MAX,
   SPARED_LINES_PER_SECOND,
@@ -294,12 +295,17 @@ test('the bounds in SECURITY.md are those of the code', () => {
   const [gateway, verifier] = [GATEWAY_SERVER_LIMITS, VERIFIER_SERVER_LIMITS]
   const count = (number: number): string => number.toLocaleString('en')
   expect(verifier.headTimeoutMilliseconds).toBe(verifier.requestTimeoutMilliseconds)
+  expect(ANSWER_TIME_LIMITS).toBe(2)
+  expect(verifier.pipelinedMax).toBe(gateway.pipelinedMax)
   for (const words of [
     `Questions have ${QUESTION_MAX_BYTES / 1024} KiB, clients ${verifier.requestTimeoutMilliseconds / 1000} s for a whole one`,
     `takes ${count(verifier.connectionsMax)} connections`,
     `${SPARED_LINES_PER_SECOND} lines a second of each kind`,
     `${gateway.headTimeoutMilliseconds / 1000} s for a head and ${gateway.requestTimeoutMilliseconds / 1000} s for a request`,
     `takes ${count(gateway.connectionsMax)} connections`,
+    `more than ${gateway.pipelinedMax} requests waiting`,
+    'within twice `UPSTREAM_TIMEOUT_SECONDS`',
+    `(the verifier: ${verifier.stallMilliseconds / 1000} s)`,
     `more than ${count(RATED_CALLERS_MAX)} callers within ${2 * RATE_BURST_SECONDS} s`,
   ])
     expect(text).toContain(words)

@@ -3,13 +3,12 @@
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import type { Deliver } from '../../src/gate-answer.ts'
-import { writeAnswer } from './write-answer.ts'
+import { writeAnswer, type ClientPace } from './write-answer.ts'
 
-/** @param clientStallMilliseconds a client that takes nothing for so long is cut off. */
-export function createNodeDeliver(clientStallMilliseconds: number): Deliver {
+export function createNodeDeliver(pace: ClientPace): Deliver {
   return async function deliver(answer, context) {
     const { outgoing } = context.env as HttpBindings
-    await writeAnswer(answer, outgoing, clientStallMilliseconds)
+    await writeAnswer(answer, outgoing, pace)
     return RESPONSE_ALREADY_SENT
   }
 }

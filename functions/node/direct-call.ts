@@ -8,17 +8,16 @@ import type { Gate } from '../../src/gateway.ts'
 import { readOriginForm } from '../../src/request-target.ts'
 import type { ReadIncoming } from './request-reader.ts'
 import type { TakeRequest } from './short-post.ts'
-import { writeAnswer } from './write-answer.ts'
+import { writeAnswer, type ClientPace } from './write-answer.ts'
 
 export interface DirectCallOptions {
   readonly gate: Gate
   readonly readIncoming: ReadIncoming
-  /** A client that takes nothing for so long is cut off. */
-  readonly clientStallMilliseconds: number
+  readonly pace: ClientPace
 }
 
 export function createDirectCall(options: DirectCallOptions): TakeRequest {
-  const { gate, readIncoming, clientStallMilliseconds } = options
+  const { gate, readIncoming, pace } = options
   return function takeDirectly(incoming, outgoing) {
     if (incoming.method !== 'GET' || !isPlain(incoming.rawHeaders)) return false
     void answer(incoming, outgoing)
@@ -28,7 +27,7 @@ export function createDirectCall(options: DirectCallOptions): TakeRequest {
   async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const target = readOriginForm(incoming.url ?? '/')
     const found = await gate(readIncoming(incoming, target, readNoBody))
-    await writeAnswer(found, outgoing, clientStallMilliseconds)
+    await writeAnswer(found, outgoing, pace)
   }
 }
 

@@ -13,6 +13,7 @@ import { rewriteTarget } from './sent-target.ts'
 import { createServerEnd } from './server-end.ts'
 import { GATEWAY_SERVER_LIMITS, type ServerLimits } from './server-limits.ts'
 import type { TakeRequest } from './short-post.ts'
+import { createUnreadAnswers } from './unread-answers.ts'
 import { readResponse, writeAnswer } from './write-answer.ts'
 
 export interface Tls {
@@ -84,6 +85,7 @@ export function createHttpServer(
     { overrideGlobalObjects: false, errorHandler: answerFailure },
   )
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    if (!unread.onRequest(incoming, outgoing)) return
     end.onRequest(outgoing)
     if (takeFirst(incoming, outgoing)) return
     rewriteTarget(incoming)
@@ -97,6 +99,7 @@ export function createHttpServer(
           onRequest,
         )
   const end = createServerEnd(server)
+  const unread = createUnreadAnswers(server, limits)
   server.maxConnections = limits.connectionsMax
   server.on('drop', onDrop)
   // By default Node drops the fields after the 1000th without a word, credentials among them; the size is bounded.

@@ -3,10 +3,10 @@
  * a truncated answer must never look whole, and no error text may follow what was sent.
  */
 
-import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { GateAnswer, HeaderField } from '../../src/gate-answer.ts'
-import { CLIENT_STALL_MILLISECONDS } from '../../src/limits.ts'
+import { ANSWER_TIME_LIMITS, CLIENT_STALL_MILLISECONDS } from '../../src/limits.ts'
+import { breakOff } from './break-off.ts'
 
 /** Up to here head and body go out as one string: a write less. Each byte is a character of Latin-1, whatever the text is. */
 const ONE_STRING_BYTES = 16 * 1024
@@ -14,14 +14,26 @@ const ONE_STRING_BYTES = 16 * 1024
 /** Up to here an answer is one write: the kernel takes that much without the client. */
 const ONE_WRITE_BYTES = 64 * 1024
 
-/**
- * Never throws. Cancels the body when the client has gone.
- * @param clientStallMilliseconds a client that takes nothing for so long is cut off.
- */
+/** What a client has to keep to, or it is cut off. */
+export interface ClientPace {
+  /** It takes nothing for so long at the most. */
+  readonly stallMilliseconds: number
+  /** It has taken an answer that is held for it after so long. A stream's end is its source's business. */
+  readonly wholeMilliseconds: number
+}
+
+/** @param timeoutMilliseconds what slurmrestd has for an answer; a client has as long as if it streamed. */
+export function buildClientPace(stallMilliseconds: number, timeoutMilliseconds: number): ClientPace {
+  return { stallMilliseconds, wholeMilliseconds: ANSWER_TIME_LIMITS * timeoutMilliseconds }
+}
+
+const USUAL_PACE = buildClientPace(CLIENT_STALL_MILLISECONDS, 60_000)
+
+/** Never throws. Cancels the body when the client has gone. */
 export async function writeAnswer(
   answer: GateAnswer,
   outgoing: ServerResponse,
-  clientStallMilliseconds = CLIENT_STALL_MILLISECONDS,
+  pace = USUAL_PACE,
 ): Promise<void> {
   outgoing.on('error', ignore)
   const { body } = answer
@@ -32,12 +44,13 @@ export async function writeAnswer(
   }
   try {
     if (body === null) outgoing.end()
-    else if (body instanceof ReadableStream) await writeStream(body, outgoing, clientStallMilliseconds)
+    else if (body instanceof ReadableStream) await writeStream(body, outgoing, pace.stallMilliseconds)
     else if (body.length <= ONE_STRING_BYTES) outgoing.end(readLatin1(body), 'latin1')
     else if (body.length <= ONE_WRITE_BYTES) outgoing.end(body)
-    else await writeBytes(body, outgoing, clientStallMilliseconds)
+    else await writeBytes(body, outgoing, pace)
   } catch {
-    breakOff(outgoing)
+    if (outgoing.socket === null) outgoing.destroy()
+    else breakOff(outgoing.socket)
   } finally {
     answer.onDelivered?.()
   }
@@ -63,11 +76,12 @@ function readLatin1({ buffer, byteOffset, length }: Uint8Array): string {
 async function writeBytes(
   bytes: Uint8Array,
   outgoing: ServerResponse,
-  stallMilliseconds: number,
+  { stallMilliseconds, wholeMilliseconds }: ClientPace,
 ): Promise<void> {
+  const until = performance.now() + wholeMilliseconds
   for (let offset = 0; offset < bytes.length && !outgoing.destroyed; offset += ONE_WRITE_BYTES) {
     const piece = bytes.subarray(offset, offset + ONE_WRITE_BYTES)
-    if (!outgoing.write(piece)) await drain(outgoing, stallMilliseconds)
+    if (!outgoing.write(piece)) await drain(outgoing, Math.min(stallMilliseconds, until - performance.now()))
   }
   outgoing.end()
 }
@@ -93,33 +107,24 @@ async function writeStream(
   outgoing.end()
 }
 
-/**
- * With a reset: to an HTTP/1.0 client a plain close would be the regular end of an answer without a length. TLS tells
- * by the missing close_notify, and a unix socket has no reset.
- */
-function breakOff(outgoing: ServerResponse): void {
-  try {
-    outgoing.socket?.resetAndDestroy()
-  } catch {
-    outgoing.destroy()
-  }
-}
-
-/** Until the client takes more, or has gone. @throws where it does neither for too long. */
-async function drain(outgoing: ServerResponse, stallMilliseconds: number): Promise<void> {
-  if (outgoing.destroyed) return
-  const over = new AbortController()
-  const options = { signal: over.signal }
-  let timer: NodeJS.Timeout | undefined
-  const stall = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('the client takes nothing')), stallMilliseconds)
+/** Until the client takes more, or has gone. @throws where it does neither for so long. */
+function drain(outgoing: ServerResponse, milliseconds: number): Promise<void> {
+  if (outgoing.destroyed) return Promise.resolve()
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      clearTimeout(timer)
+      outgoing.off('drain', onGoOn).off('close', onGoOn)
+    }
+    const onGoOn = (): void => {
+      end()
+      resolve()
+    }
+    const timer = setTimeout(() => {
+      end()
+      reject(new Error('the client takes too little'))
+    }, milliseconds)
+    outgoing.on('drain', onGoOn).on('close', onGoOn)
   })
-  try {
-    await Promise.race([once(outgoing, 'drain', options), once(outgoing, 'close', options), stall])
-  } finally {
-    clearTimeout(timer)
-    over.abort()
-  }
 }
 
 /** Name and value each. The Web's Headers join repeated names with a comma, all but Set-Cookie. */

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createDirectCall } from '../../functions/node/direct-call.ts'
 import { createHttpServer, type HttpServer } from '../../functions/node/http-server.ts'
 import { createIncomingReader } from '../../functions/node/request-reader.ts'
+import { buildClientPace } from '../../functions/node/write-answer.ts'
 import type { SentRequest } from '../../src/gate-request.ts'
 import {
   findHeader,
@@ -32,7 +33,7 @@ beforeAll(async () => {
       return Promise.resolve({ status: 200, headers: [['Content-Length', '8']], body })
     },
     readIncoming: createIncomingReader(() => 0),
-    clientStallMilliseconds: 1_000,
+    pace: buildClientPace(1_000, 60_000),
   })
   const app = new Hono().all('*', (context) => context.text('app'))
   server = createHttpServer(app, { unixPath: path }, null, { takeFirst })
@@ -90,7 +91,7 @@ test('a stopping server ends the connection of a request that skips the app, too
   const takeFirst = createDirectCall({
     gate: () => Promise.resolve({ status: 200, headers: [['Content-Length', '0']], body: null }),
     readIncoming: createIncomingReader(() => 0),
-    clientStallMilliseconds: 1_000,
+    pace: buildClientPace(1_000, 60_000),
   })
   const stopping = createHttpServer(new Hono(), { unixPath: other }, null, { takeFirst })
   await stopping.listen()

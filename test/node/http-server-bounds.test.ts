@@ -14,7 +14,10 @@ import {
 import { waitUntil } from '../support/program.ts'
 import { RawConnection, requestRaw } from '../support/raw-http.ts'
 
-const LIMITS = { headTimeoutMilliseconds: 500, requestTimeoutMilliseconds: 1_500, connectionsMax: 3 }
+const LIMITS = {
+  ...{ headTimeoutMilliseconds: 500, requestTimeoutMilliseconds: 1_500, connectionsMax: 3 },
+  ...{ stallMilliseconds: 1_000, pipelinedMax: 16 },
+}
 const GET = { method: 'GET', target: '/' }
 
 const folder = mkdtempSync(join(tmpdir(), 'slurmgate-bounds-'))

@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { readResponse, writeAnswer } from '../../functions/node/write-answer.ts'
+import { buildClientPace, readResponse, writeAnswer } from '../../functions/node/write-answer.ts'
 import { sleep, waitUntil } from '../support/program.ts'
 import { findHeader, findHeaders, RawConnection, requestRaw } from '../support/raw-http.ts'
 
@@ -213,10 +213,38 @@ test.each([
   server.removeAllListeners('request')
   server.on('request', (_incoming, outgoing) => {
     const answer = { status: 200, headers: [], body: buildLarge(), onDelivered: () => void (delivered += 1) }
-    void writeAnswer(answer, outgoing, 200)
+    void writeAnswer(answer, outgoing, { stallMilliseconds: 200, wholeMilliseconds: 60_000 })
   })
   const socket = await openIdle()
   await waitUntil('the cut', () => delivered === 1)
   socket.resume()
+  await waitUntil('the end of the connection', () => socket.destroyed)
+})
+
+test('a client that takes an answer slowly, never pausing for too long, is cut off when its time is over', async () => {
+  let delivered = 0
+  server.removeAllListeners('request')
+  server.on('request', (_incoming, outgoing) => {
+    const body = Buffer.alloc(64 * 1024 * 1024, 'x')
+    const answer = { status: 200, headers: [], body, onDelivered: () => void (delivered += 1) }
+    void writeAnswer(answer, outgoing, buildClientPace(60_000, 500))
+  })
+  const socket = await openIdle()
+  let taken = 0
+  socket.on('data', (piece: Buffer) => {
+    taken += piece.length
+    socket.pause()
+  })
+  const startedAt = performance.now()
+  while (delivered === 0 && performance.now() - startedAt < 20_000) {
+    await sleep(20)
+    socket.resume()
+  }
+  expect(delivered).toBe(1)
+  // Twice the time that slurmrestd has (ANSWER_TIME_LIMITS), as of a stream.
+  expect(performance.now() - startedAt).toBeGreaterThan(990)
+  expect(taken).toBeGreaterThan(0)
+  expect(taken).toBeLessThan(64 * 1024 * 1024)
+  socket.removeAllListeners('data').resume()
   await waitUntil('the end of the connection', () => socket.destroyed)
 })
