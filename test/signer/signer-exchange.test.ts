@@ -93,11 +93,12 @@ function connect(signer: Signer | null, encryptionKey: EncryptionKey = mine.encr
   const service = createVerifierService({
     end: createVerifierEnd({ keys: [KEY], clock: () => NOW }),
     verifier: {
-      async verify() {
+      async verify(_credential, _client, sign = (identity) => Promise.resolve(identity)) {
         world.verified += 1
         const parsed = await parseCredentialString(CREDENTIAL)
         const credentialDigest = parsed?.digest ?? ''
-        return { user: 'alice', uid: 1234, credentialDigest, expiresAt: NOW / 1000 + 5, boundDigest: null }
+        const expiresAt = NOW / 1000 + 5
+        return sign({ user: 'alice', uid: 1234, credentialDigest, expiresAt, boundDigest: null })
       },
       check: () => Promise.resolve(),
     },

@@ -161,7 +161,7 @@ export function describeSigner(requireCluster: () => RealCluster): void {
     expect(lines).toMatch(
       /"event":"signer_decision","outcome":"signed","rule":null,"method":"token","user":"alice"/,
     )
-    expect(lines).toMatch(/"method":"munge","user":"bob"/)
+    expect(lines).toMatch(/"event":"munge_decision","outcome":"accepted".*"user":"bob".*"signed":true/)
     expect(lines).not.toContain(token)
     expect(lines).not.toMatch(/eyJ[\w-]+\.[\w-]+\./)
   })
