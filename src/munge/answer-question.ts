@@ -56,8 +56,8 @@ export function createQuestionAnswerer(parts: QuestionAnswererParts): QuestionAn
   async function prove({ answerKey, nonce }: GenuineRequest): Promise<Verdict> {
     const readiness = await findReadiness()
     if (answerKey === null || readiness.kind !== 'ready') return readiness
-    const { seal } = await openSigner(answerKey)
-    return { kind: 'signs', proof: await seal(nonce) }
+    const opened = await openSigner(answerKey)
+    return opened === 'unknown' ? { kind: 'keyUnknown' } : { kind: 'signs', proof: await opened.seal(nonce) }
   }
 
   async function judge(body: string): Promise<QuestionAnswer> {
@@ -114,8 +114,9 @@ async function decide(
   { credential, encrypted }: Question,
   { client, nonce, answerKey }: GenuineRequest,
 ): Promise<Verdict> {
-  // Asked for in vain, the credential is not used up.
+  // Asked for in vain, or with a key that is not known by its name, the credential is not used up.
   const opened = answerKey === null ? null : await openSigner(answerKey)
+  if (opened === 'unknown') return { kind: 'keyUnknown' }
   if (credential !== null && client !== null) {
     const sign = opened === null ? undefined : buildSign(opened)
     return buildVerdict(await verifier.verify(credential, client, sign))
@@ -136,12 +137,13 @@ function buildSign({ signer, seal }: OpenedSigner): SignIdentity {
   return (identity) => signer.signForMunge(identity, seal)
 }
 
-/** @throws Outage `signer_unavailable`, with its line in the log */
-type SignerOpening = (answerKey: string) => Promise<OpenedSigner>
+/** @returns `unknown`: a name of a key that is not kept here. @throws Outage `signer_unavailable`, with its line in the log */
+type SignerOpening = (answerKey: string) => Promise<OpenedSigner | 'unknown'>
 
 function createSignerOpening(signer: Signer | null, logUnable: SparingLine): SignerOpening {
   return async function openSigner(answerKey) {
     const seal = (await signer?.openAnswerKey(answerKey)) ?? null
+    if (seal === 'unknown') return seal
     if (signer !== null && seal !== null) return { signer, seal }
     const detail =
       signer === null

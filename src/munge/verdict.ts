@@ -9,6 +9,8 @@ export type Verdict =
   | { readonly kind: 'identity'; readonly identity: MungeIdentity }
   | { readonly kind: 'refusal'; readonly refusal: Refusal }
   | { readonly kind: 'outage'; readonly rule: OutageRule }
+  /** To a credential whose answer key came by its name: it has to come whole. Nothing was decoded, claimed or signed. */
+  | { readonly kind: 'keyUnknown' }
   /** To an encrypted API token. */
   | { readonly kind: 'signed'; readonly signed: SignedForToken }
   /** To a question without a credential: the verifier and its munged work. */
@@ -33,7 +35,7 @@ export type About = 'credential' | 'token' | 'signer'
 
 /** An answer of the other sort is none. */
 const KINDS = {
-  credential: ['identity', 'refusal', 'outage', 'ready'],
+  credential: ['identity', 'refusal', 'outage', 'ready', 'keyUnknown'],
   token: ['signed', 'refusal', 'outage'],
   signer: ['signs', 'outage'],
 } as const satisfies Record<About, readonly Verdict['kind'][]>
@@ -61,6 +63,8 @@ export function writeVerdict(verdict: Verdict): Claims {
       return { outage: verdict.rule }
     case 'ready':
       return { ready: true }
+    case 'keyUnknown':
+      return { keyUnknown: true }
     case 'signs':
       return { signs: verdict.proof }
     case 'signed':
@@ -81,6 +85,8 @@ export function parseVerdict(claims: Claims, about: About): Verdict | null {
       return parseOutage(claims['outage'])
     case 'ready':
       return claims['ready'] === true ? { kind: 'ready' } : null
+    case 'keyUnknown':
+      return claims['keyUnknown'] === true ? { kind: 'keyUnknown' } : null
     case 'signs':
       return isEncrypted(claims['signs']) ? { kind: 'signs', proof: claims['signs'] } : null
     case 'signed':

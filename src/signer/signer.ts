@@ -13,7 +13,7 @@ import { buildFullBucket, takeRequest } from '../rate-bucket.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
 import type { SlurmToken, SlurmTokenMinter } from '../slurm-token.ts'
 import { digestToken, parsePresentedToken } from '../tokens/token-form.ts'
-import { createAnswerKeyOpener, type SealAnswer } from './answer-key.ts'
+import { createAnswerKeyOpener, type OpenAnswerKey, type SealAnswer } from './answer-key.ts'
 import type { DecryptionKey } from './encryption-key.ts'
 import { decryptToken, type CallBinding } from './encrypted-token.ts'
 
@@ -46,8 +46,8 @@ export interface SignerParts<Row extends SignerRow> {
 }
 
 export interface Signer {
-  /** @param encrypted untrusted. @returns null: not encrypted for this signer, so that nothing can be answered with it. */
-  openAnswerKey(encrypted: string): Promise<SealAnswer | null>
+  /** Without it nothing can be answered. */
+  readonly openAnswerKey: OpenAnswerKey
   /**
    * Claims the credential and signs for its user: no second verifier will. What was signed stands in the line of who verified it.
    * @param identity of a credential that was verified here, just now. @param seal of who asks.

@@ -74,6 +74,7 @@ function buildChannel(): VerifierChannel {
         nonce: 'n',
         signedAt: NOW,
         answerKey: null,
+        isKeyNamed: false,
         encrypted: world.encrypts ? await encrypt({ nonce: 'n', answerKey: 'k', madeAt: NOW }) : 'e',
       }),
     },
