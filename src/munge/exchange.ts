@@ -125,14 +125,16 @@ export function createGatewayEnd(parts: GatewayEndParts): GatewayEnd {
   return {
     async signRequest(credential, client, keySent = null) {
       const nonce = encodeBase64(parts.randomBytes(NONCE_BYTES))
-      const digest = credential === null ? null : await sha256.hashToHex(credential)
-      const bound = { nonce, credential: digest, client: client === null ? null : boundClient(client) }
       const answerKey = keySent === null ? null : await findAnswerKey()
       const isKeyNamed = keySent === 'short' && answerKey !== null && keptKeys.has(answerKey)
-      const sign = isKeyNamed ? answerKey.name : answerKey?.encrypted
       const about = credential === null && answerKey !== null ? 'signer' : 'credential'
       const signedAt = parts.clock() / 1000
-      const jws = await requests.sign(sign === undefined ? bound : { ...bound, sign })
+      const jws = await requests.sign({
+        nonce,
+        credential: credential === null ? null : await sha256.hashToHex(credential),
+        client: client === null ? null : boundClient(client),
+        sign: isKeyNamed ? answerKey.name : answerKey?.encrypted,
+      })
       return { about, nonce, answerKey, isKeyNamed, signedAt, jws }
     },
     async signTokenRequest(encrypt) {
@@ -182,11 +184,12 @@ export function createVerifierEnd(parts: EndParts): VerifierEnd {
     },
     async signAnswer(request, verdict) {
       const { nonce } = request
-      const bound = { nonce, request: await sha256.hashToHex(request.jws) }
+      const kept = keepsKey(request, verdict) || undefined
       return answers.sign({
         ...writeVerdict(verdict),
-        ...bound,
-        ...(keepsKey(request, verdict) && { kept: true }),
+        nonce,
+        request: await sha256.hashToHex(request.jws),
+        kept,
       })
     },
   }

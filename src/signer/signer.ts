@@ -6,7 +6,7 @@
 import { judgeTokenRecord } from '../authenticate.ts'
 import { SIGNER_LOOK_UPS_PER_SECOND } from '../limits.ts'
 import { webSha256 } from '../munge/sha256.ts'
-import type { SignedForToken } from '../munge/verdict.ts'
+import { addSlurmToken, type SignedForToken } from '../munge/verdict.ts'
 import type { Clock, Log, MungeIdentity, ReplayGuard, TokenRecord } from '../ports.ts'
 import { isDeniedUser } from '../principal.ts'
 import { buildFullBucket, takeRequest } from '../rate-bucket.ts'
@@ -70,8 +70,8 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
   const lookUps = buildFullBucket()
 
   async function mint(user: string, seal: SealAnswer): Promise<SlurmToken> {
-    const minted = await minter.mint(user)
-    return { ...minted, token: await seal(minted.token) }
+    const { token, issuedAt, useUntil } = await minter.mint(user)
+    return { token: await seal(token), issuedAt, useUntil }
   }
 
   async function judgeMunge(identity: MungeIdentity, seal: SealAnswer): Promise<MungeIdentity | Refusal> {
@@ -80,7 +80,7 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
     const excess = parts.limitRate(user)
     if (excess !== null) return excess
     if (!(await replays.claim(credentialDigest, expiresAt))) return refuse('munge_replayed')
-    return { ...identity, slurmToken: await mint(user, seal) }
+    return addSlurmToken(identity, await mint(user, seal))
   }
 
   async function judgeToken(
