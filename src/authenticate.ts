@@ -85,7 +85,8 @@ async function authenticateToken(
   const judged = judgeTokenRecord(record, options)
   if ('kind' in judged || options.confirm === null) return judged
   const principal = { ...judged, presented: concealText(rawToken, digest) }
-  return (await options.confirm(principal)) ?? principal
+  const word = options.confirm(principal)
+  return (word instanceof Promise ? await word : word) ?? principal
 }
 
 /** Whether an issued token may still be used, and as whom. */

@@ -43,10 +43,11 @@ export interface NamedUser {
 /** Where the tokens that slurmrestd is called with come from. */
 export interface SlurmTokenSource<Actor extends NamedUser = Principal> {
   /**
-   * Whether whoever signs agrees to this principal: asked once it is authenticated. null: this process signs, and does.
+   * Whether whoever signs agrees to this principal: asked once it is authenticated; answered at once where its answer is kept.
+   * null: this process signs, and does.
    * @throws Outage of whoever signs.
    */
-  readonly confirm: ((actor: Actor) => Promise<Refusal | null>) | null
+  readonly confirm: ((actor: Actor) => Refusal | null | Promise<Refusal | null>) | null
   /**
    * @returns a token for exactly this principal's user with at least half its life left.
    * @throws Outage `internal_error` for a denied user: authentication lets none through; those of whoever signs.

@@ -3,8 +3,8 @@
 import { createClockAlarm } from '../../src/clock-alarm.ts'
 import { createMungedClient } from '../../src/munge/munged-client.ts'
 import type { MungePolicy } from '../../src/munge/verifier-settings.ts'
-import { createMungeVerifier } from '../../src/munge/verify-credential.ts'
-import type { Clock, Log, MungeVerifier } from '../../src/ports.ts'
+import { createMungeVerifier, type CredentialVerifier } from '../../src/munge/verify-credential.ts'
+import type { Clock, Log } from '../../src/ports.ts'
 import type { HostMapWatch } from './host-map-watch.ts'
 import { createMungedSocket } from './munged-socket.ts'
 import { createNameService } from './name-service.ts'
@@ -17,7 +17,7 @@ export function createLocalVerifier(parts: {
   hostMap: HostMapWatch | null
   clock: Clock
   log: Log
-}): MungeVerifier {
+}): CredentialVerifier {
   return createMungeVerifier({
     munged: createMungedClient(createMungedSocket({ path: parts.policy.socketPath }), {
       clock: parts.clock,

@@ -4,7 +4,7 @@
  */
 
 import { RATE_RETRY_AFTER_SECONDS } from '../limits.ts'
-import type { Clock, Log, MungeVerifier } from '../ports.ts'
+import type { Clock, Log } from '../ports.ts'
 import { buildFullBucket, takeRequest } from '../rate-bucket.ts'
 import { isRefusal, Outage } from '../refusal.ts'
 import type { SealAnswer } from '../signer/answer-key.ts'
@@ -13,6 +13,7 @@ import { createSparingLine, type SparingLine } from '../sparing-line.ts'
 import { isObject } from './exchange-signature.ts'
 import type { GenuineRequest, VerifierEnd } from './exchange.ts'
 import { buildVerdict, type Verdict } from './verdict.ts'
+import type { CredentialVerifier, SignIdentity } from './verify-credential.ts'
 
 /** A credential of 8 KiB and its signed request fit. */
 export const QUESTION_MAX_BYTES = 16 * 1024
@@ -20,9 +21,9 @@ const READINESS_FRESH_MILLISECONDS = 1000
 
 export interface QuestionAnswererParts {
   readonly end: VerifierEnd
-  /** Writes the decision to the log itself. */
-  readonly verifier: MungeVerifier
-  /** Likewise. null: nothing is signed here. */
+  /** Writes the decision to the log itself, with the signer's on a MUNGE credential. */
+  readonly verifier: CredentialVerifier
+  /** Writes all others of its own. null: nothing is signed here. */
   readonly signer: Signer | null
   /** `VERIFIER_RATE_LIMIT_PER_SECOND`: genuine questions about a credential; 0: any number. */
   readonly questionsPerSecond: number
@@ -55,8 +56,8 @@ export function createQuestionAnswerer(parts: QuestionAnswererParts): QuestionAn
   async function prove({ answerKey, nonce }: GenuineRequest): Promise<Verdict> {
     const readiness = await findReadiness()
     if (answerKey === null || readiness.kind !== 'ready') return readiness
-    const { seal } = await openSigner(answerKey)
-    return { kind: 'signs', proof: await seal(nonce) }
+    const opened = await openSigner(answerKey)
+    return opened === 'unknown' ? { kind: 'keyUnknown' } : { kind: 'signs', proof: await opened.seal(nonce) }
   }
 
   async function judge(body: string): Promise<QuestionAnswer> {
@@ -108,17 +109,17 @@ function createRoom({
 }
 
 async function decide(
-  verifier: MungeVerifier,
+  verifier: CredentialVerifier,
   openSigner: SignerOpening,
   { credential, encrypted }: Question,
   { client, nonce, answerKey }: GenuineRequest,
 ): Promise<Verdict> {
-  // Asked for in vain, the credential is not used up.
+  // Asked for in vain, or with a key that is not known by its name, the credential is not used up.
   const opened = answerKey === null ? null : await openSigner(answerKey)
+  if (opened === 'unknown') return { kind: 'keyUnknown' }
   if (credential !== null && client !== null) {
-    const identity = await verifier.verify(credential, client)
-    if (opened === null || isRefusal(identity)) return buildVerdict(identity)
-    return buildVerdict(await opened.signer.signForMunge(identity, opened.seal))
+    const sign = opened === null ? undefined : buildSign(opened)
+    return buildVerdict(await verifier.verify(credential, client, sign))
   }
   if (opened === null || answerKey === null || encrypted === null)
     throw new TypeError('a genuine request about an API token has both')
@@ -126,12 +127,23 @@ async function decide(
   return isRefusal(signed) ? { kind: 'refusal', refusal: signed } : { kind: 'signed', signed }
 }
 
-/** Who signs, and how what is signed goes to who asked. @throws Outage `signer_unavailable`, with its line in the log */
-type SignerOpening = (answerKey: string) => Promise<{ readonly signer: Signer; readonly seal: SealAnswer }>
+/** Who signs, and how what is signed goes to who asked. */
+interface OpenedSigner {
+  readonly signer: Signer
+  readonly seal: SealAnswer
+}
+
+function buildSign({ signer, seal }: OpenedSigner): SignIdentity {
+  return (identity) => signer.signForMunge(identity, seal)
+}
+
+/** @returns `unknown`: a name of a key that is not kept here. @throws Outage `signer_unavailable`, with its line in the log */
+type SignerOpening = (answerKey: string) => Promise<OpenedSigner | 'unknown'>
 
 function createSignerOpening(signer: Signer | null, logUnable: SparingLine): SignerOpening {
   return async function openSigner(answerKey) {
     const seal = (await signer?.openAnswerKey(answerKey)) ?? null
+    if (seal === 'unknown') return seal
     if (signer !== null && seal !== null) return { signer, seal }
     const detail =
       signer === null

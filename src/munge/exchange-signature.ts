@@ -40,7 +40,7 @@ export type Opened =
   | { readonly disbelief: Disbelief; readonly issuedAt?: number }
 
 export interface Signer {
-  /** @returns a compact JWS by the first key; `aud` and `iat` are added. */
+  /** @returns a compact JWS by the first key; `aud` and `iat` are added, what is undefined is left out. */
   sign(claims: Claims): Promise<string>
 }
 

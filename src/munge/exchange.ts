@@ -8,7 +8,12 @@ import { encodeBase64 } from '../base64.ts'
 import type { WatchClock } from '../clock-alarm.ts'
 import { parseAddress } from '../ip-address.ts'
 import type { ClientAddress, Clock, RandomBytes } from '../ports.ts'
-import { ANSWER_KEY_MAX_CHARACTERS, createAnswerKeys, type AnswerKey } from '../signer/answer-key.ts'
+import {
+  ANSWER_KEY_MAX_CHARACTERS,
+  createAnswerKeys,
+  isKeyName,
+  type AnswerKey,
+} from '../signer/answer-key.ts'
 import type { CallBinding } from '../signer/encrypted-token.ts'
 import type { EncryptionKey } from '../signer/encryption-key.ts'
 import {
@@ -34,18 +39,23 @@ export interface PendingRequest {
   readonly signedAt: number
   /** What its answer comes encrypted with; null: no Slurm token is asked for. */
   readonly answerKey: AnswerKey | null
+  /** Whether that key went by its name alone. */
+  readonly isKeyNamed: boolean
 }
+
+/** How an answer key goes with a question: `short`: by its name, once the signer has said that it keeps it. */
+export type KeySent = 'short' | 'whole'
 
 export interface GatewayEnd {
   /**
    * @param credential the exact string that goes with the request; null: only whether the verifier is ready.
-   * @param wantsSlurmToken whether the verifier is to claim the credential and sign for its user; without a credential: to
-   * prove that it signs for this gateway. Default false.
+   * @param keySent set where the verifier is to claim the credential and sign for its user, or without a credential to prove
+   * that it signs for this gateway, which takes the `whole` key. Default null: nothing is to be signed.
    */
   signRequest(
     credential: string | null,
     client: ClientAddress | null,
-    wantsSlurmToken?: boolean,
+    keySent?: KeySent | null,
   ): Promise<PendingRequest>
   /** Asks for a Slurm token for an API token. @param encrypt gets what its result has to be bound to. */
   signTokenRequest(
@@ -65,7 +75,10 @@ export interface GenuineRequest {
   readonly kind: 'genuine'
   /** null: a question without a credential. */
   readonly client: ClientAddress | null
-  /** What a Slurm token, or the proof that one is signed here, is to be encrypted with; untrusted. null: none is asked for. */
+  /**
+   * What a Slurm token, or the proof that one is signed here, is to be encrypted with; for a credential it may be the name of a
+   * key. Untrusted. null: none is asked for.
+   */
   readonly answerKey: string | null
   readonly nonce: string
   readonly jws: string
@@ -105,17 +118,24 @@ export function createGatewayEnd(parts: GatewayEndParts): GatewayEnd {
     encryptionKey === null
       ? () => Promise.reject(new TypeError('to ask for a Slurm token takes the signer’s key'))
       : createAnswerKeys({ ...parts, encryptionKey })
+  /** What a signer has said that it keeps, until one says that it does not. */
+  const keptKeys = new WeakSet<AnswerKey>()
   const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock, sha256)
   const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock, sha256)
   return {
-    async signRequest(credential, client, wantsSlurmToken = false) {
+    async signRequest(credential, client, keySent = null) {
       const nonce = encodeBase64(parts.randomBytes(NONCE_BYTES))
-      const digest = credential === null ? null : await sha256.hashToHex(credential)
-      const bound = { nonce, credential: digest, client: client === null ? null : boundClient(client) }
-      const answerKey = wantsSlurmToken ? await findAnswerKey() : null
-      const claims = answerKey === null ? bound : { ...bound, sign: answerKey.encrypted }
-      const about = credential === null && wantsSlurmToken ? 'signer' : 'credential'
-      return { about, nonce, answerKey, signedAt: parts.clock() / 1000, jws: await requests.sign(claims) }
+      const answerKey = keySent === null ? null : await findAnswerKey()
+      const isKeyNamed = keySent === 'short' && answerKey !== null && keptKeys.has(answerKey)
+      const about = credential === null && answerKey !== null ? 'signer' : 'credential'
+      const signedAt = parts.clock() / 1000
+      const jws = await requests.sign({
+        nonce,
+        credential: credential === null ? null : await sha256.hashToHex(credential),
+        client: client === null ? null : boundClient(client),
+        sign: isKeyNamed ? answerKey.name : answerKey?.encrypted,
+      })
+      return { about, nonce, answerKey, isKeyNamed, signedAt, jws }
     },
     async signTokenRequest(encrypt) {
       const nonce = encodeBase64(parts.randomBytes(NONCE_BYTES))
@@ -125,7 +145,7 @@ export function createGatewayEnd(parts: GatewayEndParts): GatewayEnd {
       const encrypted = await encrypt({ nonce, answerKey: sign, madeAt: signedAt })
       const digest = await sha256.hashToHex(encrypted)
       const jws = await requests.sign({ nonce, credential: null, client: null, encrypted: digest, sign })
-      return { about: 'token', nonce, encrypted, answerKey, signedAt, jws }
+      return { about: 'token', nonce, encrypted, answerKey, isKeyNamed: false, signedAt, jws }
     },
     async openAnswer(answer, pending) {
       const opened = await answers.open(answer)
@@ -139,7 +159,10 @@ export function createGatewayEnd(parts: GatewayEndParts): GatewayEnd {
         claims['nonce'] === pending.nonce && claims['request'] === (await sha256.hashToHex(pending.jws))
       if (!isBound) return { kind: 'disbelieved', reason: 'binding' }
       const verdict = parseVerdict(claims, pending.about)
-      if (verdict === null) return { kind: 'disbelieved', reason: 'verdict' }
+      // Where the key went whole, that it is unknown is no answer: nobody asks a third time.
+      if (verdict === null || (verdict.kind === 'keyUnknown' && !pending.isKeyNamed))
+        return { kind: 'disbelieved', reason: 'verdict' }
+      noteKey(keptKeys, pending.answerKey, { verdict, isKept: claims['kept'] === true })
       return (await openVerdict(verdict, pending)) ?? { kind: 'disbelieved', reason: 'encryption' }
     },
   }
@@ -161,9 +184,35 @@ export function createVerifierEnd(parts: EndParts): VerifierEnd {
     },
     async signAnswer(request, verdict) {
       const { nonce } = request
-      return answers.sign({ ...writeVerdict(verdict), nonce, request: await sha256.hashToHex(request.jws) })
+      const kept = keepsKey(request, verdict) || undefined
+      return answers.sign({
+        ...writeVerdict(verdict),
+        nonce,
+        request: await sha256.hashToHex(request.jws),
+        kept,
+      })
     },
   }
+}
+
+function noteKey(
+  keptKeys: WeakSet<AnswerKey>,
+  answerKey: AnswerKey | null,
+  { verdict, isKept }: { readonly verdict: Verdict; readonly isKept: boolean },
+): void {
+  if (answerKey === null) return
+  if (isKept) keptKeys.add(answerKey)
+  // The signer was restarted, another one answers behind the same URL, or one that knows keys by no name.
+  const isLost =
+    verdict.kind === 'keyUnknown' || (verdict.kind === 'outage' && verdict.rule === 'signer_unavailable')
+  if (isLost) keptKeys.delete(answerKey)
+}
+
+/** What is answered with a key that came whole shows that it was opened: from then on its name will do. */
+function keepsKey({ answerKey }: GenuineRequest, verdict: Verdict): boolean {
+  if (answerKey === null || isKeyName(answerKey)) return false
+  if (verdict.kind === 'identity') return verdict.identity.slurmToken !== undefined
+  return verdict.kind === 'signed' || verdict.kind === 'signs'
 }
 
 function boundClient(client: ClientAddress): Claims {
@@ -183,6 +232,8 @@ function parseRequest(jws: string, claims: Claims, hasCredential: boolean): Genu
   if (answerKey === null)
     return encrypted === undefined ? { kind: 'genuine', client, answerKey, nonce, jws } : null
   if (typeof answerKey !== 'string' || answerKey.length > ANSWER_KEY_MAX_CHARACTERS) return null
+  // An API token is bound to the whole key.
+  if (isKeyName(answerKey) && !hasCredential) return null
   return { kind: 'genuine', client, answerKey, nonce, jws }
 }
 

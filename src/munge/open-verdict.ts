@@ -2,7 +2,7 @@
 
 import type { AnswerKey } from '../signer/answer-key.ts'
 import type { SlurmToken } from '../slurm-token.ts'
-import type { Verdict } from './verdict.ts'
+import { addSlurmToken, type Verdict } from './verdict.ts'
 
 /**
  * @param verdict parsed, and not yet believed.
@@ -19,16 +19,16 @@ export async function openVerdict(
   }
   if (verdict.kind !== 'identity' || verdict.identity.slurmToken === undefined) return verdict
   const slurmToken = await openSlurmToken(verdict.identity.slurmToken, answerKey)
-  return slurmToken && { kind: 'identity', identity: { ...verdict.identity, slurmToken } }
+  return slurmToken && { kind: 'identity', identity: addSlurmToken(verdict.identity, slurmToken) }
 }
 
 /** RFC 7515 section 7.1: fit for a header. */
 const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/
 
 async function openSlurmToken(
-  encrypted: SlurmToken,
+  { token: encrypted, issuedAt, useUntil }: SlurmToken,
   answerKey: AnswerKey | null,
 ): Promise<SlurmToken | null> {
-  const token = (await answerKey?.open(encrypted.token)) ?? ''
-  return COMPACT_JWS.test(token) ? { ...encrypted, token } : null
+  const token = (await answerKey?.open(encrypted)) ?? ''
+  return COMPACT_JWS.test(token) ? { token, issuedAt, useUntil } : null
 }

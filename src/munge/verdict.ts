@@ -9,6 +9,8 @@ export type Verdict =
   | { readonly kind: 'identity'; readonly identity: MungeIdentity }
   | { readonly kind: 'refusal'; readonly refusal: Refusal }
   | { readonly kind: 'outage'; readonly rule: OutageRule }
+  /** To a credential whose answer key came by its name: it has to come whole. Nothing was decoded, claimed or signed. */
+  | { readonly kind: 'keyUnknown' }
   /** To an encrypted API token. */
   | { readonly kind: 'signed'; readonly signed: SignedForToken }
   /** To a question without a credential: the verifier and its munged work. */
@@ -33,7 +35,7 @@ export type About = 'credential' | 'token' | 'signer'
 
 /** An answer of the other sort is none. */
 const KINDS = {
-  credential: ['identity', 'refusal', 'outage', 'ready'],
+  credential: ['identity', 'refusal', 'outage', 'ready', 'keyUnknown'],
   token: ['signed', 'refusal', 'outage'],
   signer: ['signs', 'outage'],
 } as const satisfies Record<About, readonly Verdict['kind'][]>
@@ -46,12 +48,18 @@ export function buildVerdict(outcome: MungeIdentity | Refusal): Verdict {
   return isRefusal(outcome) ? { kind: 'refusal', refusal: outcome } : { kind: 'identity', identity: outcome }
 }
 
+/** Field by field: a spread costs a call of MUNGE as much as all the rest that is done here (measured). */
+export function addSlurmToken(identity: MungeIdentity, slurmToken: SlurmToken): MungeIdentity {
+  const { user, uid, credentialDigest, expiresAt, boundDigest } = identity
+  return { user, uid, credentialDigest, expiresAt, boundDigest, slurmToken }
+}
+
 export function writeVerdict(verdict: Verdict): Claims {
   switch (verdict.kind) {
     case 'identity': {
+      // JSON leaves out what is undefined.
       const { user, uid, credentialDigest, expiresAt, boundDigest, slurmToken } = verdict.identity
-      const signed = slurmToken === undefined ? {} : { slurmToken }
-      return { identity: { user, uid, credentialDigest, expiresAt, boundDigest, ...signed } }
+      return { identity: { user, uid, credentialDigest, expiresAt, boundDigest, slurmToken } }
     }
     case 'refusal': {
       const { rule, description } = verdict.refusal
@@ -61,6 +69,8 @@ export function writeVerdict(verdict: Verdict): Claims {
       return { outage: verdict.rule }
     case 'ready':
       return { ready: true }
+    case 'keyUnknown':
+      return { keyUnknown: true }
     case 'signs':
       return { signs: verdict.proof }
     case 'signed':
@@ -81,6 +91,8 @@ export function parseVerdict(claims: Claims, about: About): Verdict | null {
       return parseOutage(claims['outage'])
     case 'ready':
       return claims['ready'] === true ? { kind: 'ready' } : null
+    case 'keyUnknown':
+      return claims['keyUnknown'] === true ? { kind: 'keyUnknown' } : null
     case 'signs':
       return isEncrypted(claims['signs']) ? { kind: 'signs', proof: claims['signs'] } : null
     case 'signed':
@@ -99,7 +111,7 @@ function parseIdentity(value: unknown): Verdict | null {
   const identity = { user, uid, credentialDigest, expiresAt, boundDigest }
   if (slurmToken === undefined) return { kind: 'identity', identity }
   const signed = parseSlurmToken(slurmToken)
-  return signed === null ? null : { kind: 'identity', identity: { ...identity, slurmToken: signed } }
+  return signed === null ? null : { kind: 'identity', identity: addSlurmToken(identity, signed) }
 }
 
 function parseSigned(value: unknown): Verdict | null {

@@ -1,5 +1,5 @@
 /**
- * Carries questions to the verifier and believes nothing but a signed answer to exactly the question asked. Each is asked
+ * Carries questions to the verifier and believes nothing but a signed answer to exactly the question asked. Each is sent
  * once, for a credential that was decoded is used up.
  */
 
@@ -98,7 +98,7 @@ export function createVerifierChannel(parts: VerifierChannelParts): VerifierChan
       if (verdict.kind !== 'ready') throw buildMisfit()
     },
     async checkSigner() {
-      const verdict = await ask(await end.signRequest(null, null, true), {})
+      const verdict = await ask(await end.signRequest(null, null, 'whole'), {})
       if (verdict.kind !== 'signs') throw buildMisfit()
     },
   }

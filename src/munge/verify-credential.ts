@@ -1,6 +1,7 @@
 /**
  * The whole policy on one MUNGE credential, in order: its spelling, munged's own verdict, lifetime, purpose, host,
- * user. Writes one decision to the operator's log; the credential itself goes nowhere but to munged.
+ * user. Writes one decision to the operator's log, with the signer's where one signs for it; the credential itself goes
+ * nowhere but to munged.
  */
 
 import type { ClientAddress, Log, MungeIdentity, MungeVerifier } from '../ports.ts'
@@ -40,26 +41,46 @@ export interface MungeVerifierParts {
   readonly sha256?: Sha256
 }
 
+/** The verifier that has the munged. */
+export interface CredentialVerifier extends MungeVerifier {
+  /** @param sign asked once the credential was accepted: its word is the outcome, and one line says both. Default: nobody signs. */
+  verify(credential: string, client: ClientAddress, sign?: SignIdentity): Promise<MungeIdentity | Refusal>
+}
+
+/** @returns the identity with a Slurm token. A refusal or an outage of its own has its own line already. */
+export type SignIdentity = (identity: MungeIdentity) => Promise<MungeIdentity | Refusal>
+
 /** What is known of a credential so far, for the log. */
 interface Evidence {
   digest: string | null
   answer: DecodeAnswer | null
   user: string | null
   bond: Bond
+  /** null: no signer was asked. */
+  isSigned: boolean | null
 }
 
 const SUPERUSER_UID = 0
 
-export function createMungeVerifier(parts: MungeVerifierParts): MungeVerifier {
-  async function verify(raw: string, client: ClientAddress): Promise<MungeIdentity | Refusal> {
-    const evidence: Evidence = { digest: null, answer: null, user: null, bond: null }
-    try {
-      const verdict = await judge(parts, raw, client, evidence)
+export function createMungeVerifier(parts: MungeVerifierParts): CredentialVerifier {
+  async function verify(
+    raw: string,
+    client: ClientAddress,
+    sign?: SignIdentity,
+  ): Promise<MungeIdentity | Refusal> {
+    const evidence: Evidence = { digest: null, answer: null, user: null, bond: null, isSigned: null }
+    const verdict = await judgeOrLog(parts, raw, client, evidence)
+    if (isRefusal(verdict) || sign === undefined) {
       logDecision(parts.log, client, evidence, isRefusal(verdict) ? verdict.rule : null)
       return verdict
-    } catch (error) {
-      logOutage(parts.log, client, evidence, error)
-      throw error
+    }
+    evidence.isSigned = false
+    try {
+      const signed = await sign(verdict)
+      evidence.isSigned = !isRefusal(signed)
+      return signed
+    } finally {
+      logDecision(parts.log, client, evidence, null)
     }
   }
 
@@ -69,6 +90,21 @@ export function createMungeVerifier(parts: MungeVerifierParts): MungeVerifier {
   }
 
   return { verify, check }
+}
+
+/** @throws what `judge` throws, with its line in the log. */
+async function judgeOrLog(
+  parts: MungeVerifierParts,
+  raw: string,
+  client: ClientAddress,
+  evidence: Evidence,
+): Promise<MungeIdentity | Refusal> {
+  try {
+    return await judge(parts, raw, client, evidence)
+  } catch (error) {
+    logOutage(parts.log, client, evidence, error)
+    throw error
+  }
 }
 
 async function judge(
@@ -145,7 +181,10 @@ function logOutage(log: Log, client: ClientAddress, evidence: Evidence, error: u
 }
 
 /** A uid stands in answers to refused credentials too: who was turned away. What only the map allows is told. */
-function describe(client: ClientAddress, { digest, answer, user, bond }: Evidence): Record<string, unknown> {
+function describe(
+  client: ClientAddress,
+  { digest, answer, user, bond, isSigned }: Evidence,
+): Record<string, unknown> {
   return {
     credential: digest?.slice(0, 16) ?? null,
     uid: answer?.uid ?? null,
@@ -154,5 +193,6 @@ function describe(client: ClientAddress, { digest, answer, user, bond }: Evidenc
     origin: answer?.originAddress ?? null,
     ...(bond === 'map' && { hostBinding: bond }),
     ...(answer !== null && answer.errorNumber !== 0 && { munged: answer.errorText }),
+    ...(isSigned !== null && { signed: isSigned }),
   }
 }

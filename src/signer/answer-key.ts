@@ -7,6 +7,7 @@
 import { CompactEncrypt, compactDecrypt, type CryptoKey } from 'jose'
 import { createBoundedMap } from '../bounded-map.ts'
 import { SLURM_TOKENS_KEPT } from '../limits.ts'
+import { webSha256 } from '../munge/sha256.ts'
 import type { Clock, RandomBytes } from '../ports.ts'
 import type { DecryptionKey, EncryptionKey } from './encryption-key.ts'
 import { decryptAsSigner, encryptForSigner } from './signer-encryption.ts'
@@ -20,10 +21,28 @@ const HEADER = { alg: 'dir', enc: 'A256GCM' } as const
 /** A key of 32 bytes and the JWE around it are some 500. */
 export const ANSWER_KEY_MAX_CHARACTERS = 1_024
 
+/** Of a SHA-256: whoever does not make both keys finds no second one with the name of a first (2^128). */
+const NAME_CHARACTERS = 32
+const NAME = /^[0-9a-f]{32}$/
+
+/** Whether this is the name of a key that the signer was sent before, not a key encrypted for it (JWE). */
+export function isKeyName(text: string): boolean {
+  return NAME.test(text)
+}
+
+/**
+ * What stands for a key once the signer has it. Made of what the signer was sent, so that each end makes it itself, and every
+ * signer the same. To know it is worth nothing: what is answered is for who has the key.
+ */
+async function nameKey(encrypted: string): Promise<string> {
+  return (await webSha256.hashToHex(encrypted)).slice(0, NAME_CHARACTERS)
+}
+
 /** At the gateway. */
 export interface AnswerKey {
   /** What the signer gets of it. */
   readonly encrypted: string
+  readonly name: string
   /** @param sealed untrusted. @returns null unless it was sealed for this key. */
   open(sealed: string): Promise<string | null>
 }
@@ -47,7 +66,8 @@ export function createAnswerKeys({
     if (last !== null && Math.abs(now - last.madeAt) < USED_MILLISECONDS) return last.answerKey
     const bytes = new Uint8Array(randomBytes(KEY_BYTES))
     const encrypted = await encryptForSigner(bytes, TYPE, encryptionKey)
-    const answerKey = { encrypted, open: createOpen(await importKey(bytes, 'decrypt')) }
+    const open = createOpen(await importKey(bytes, 'decrypt'))
+    const answerKey = { encrypted, name: await nameKey(encrypted), open }
     last = { answerKey, madeAt: now }
     return answerKey
   }
@@ -75,16 +95,16 @@ function createOpen(key: CryptoKey): AnswerKey['open'] {
 export type SealAnswer = (text: string) => Promise<string>
 
 /** Keys that are open at a time: one for each process of a gateway, and each isolate of a Worker. */
-const KEYS_KEPT = 1_024
+export const ANSWER_KEYS_KEPT = 1_024
 
 /**
- * At the signer.
- * @returns what opens an answer key, which is untrusted: null unless it was encrypted for one of the keys.
+ * At the signer: opens an answer key, which is untrusted, or finds the one of this name among those it has opened.
+ * @returns null: not encrypted for one of the signer's keys; `unknown`: a name, and no key of it is kept: it has to be sent whole.
  */
-export function createAnswerKeyOpener(
-  decryptionKeys: readonly DecryptionKey[],
-): (encrypted: string) => Promise<SealAnswer | null> {
-  const open = createBoundedMap<string, SealAnswer>(KEYS_KEPT)
+export type OpenAnswerKey = (encryptedOrName: string) => Promise<SealAnswer | 'unknown' | null>
+
+export function createAnswerKeyOpener(decryptionKeys: readonly DecryptionKey[]): OpenAnswerKey {
+  const open = createBoundedMap<string, SealAnswer>(ANSWER_KEYS_KEPT)
   const sealed = createBoundedMap<string, string>(SLURM_TOKENS_KEPT)
   let count = 0
 
@@ -102,15 +122,19 @@ export function createAnswerKeyOpener(
     }
   }
 
-  return async function openAnswerKey(encrypted) {
-    const known = open.get(encrypted)
-    if (known !== undefined) return known
-    if (encrypted.length > ANSWER_KEY_MAX_CHARACTERS) return null
+  async function openWhole(encrypted: string, name: string): Promise<SealAnswer | null> {
     const bytes = await decryptAsSigner(encrypted, TYPE, decryptionKeys)
     if (bytes?.length !== KEY_BYTES) return null
     const seal = createSeal(await importKey(new Uint8Array(bytes), 'encrypt'), (count += 1))
-    open.set(encrypted, seal)
+    open.set(name, seal)
     return seal
+  }
+
+  return async function openAnswerKey(encryptedOrName) {
+    if (isKeyName(encryptedOrName)) return open.get(encryptedOrName) ?? 'unknown'
+    if (encryptedOrName.length > ANSWER_KEY_MAX_CHARACTERS) return null
+    const name = await nameKey(encryptedOrName)
+    return open.get(name) ?? openWhole(encryptedOrName, name)
   }
 }
 

@@ -6,14 +6,14 @@
 import { judgeTokenRecord } from '../authenticate.ts'
 import { SIGNER_LOOK_UPS_PER_SECOND } from '../limits.ts'
 import { webSha256 } from '../munge/sha256.ts'
-import type { SignedForToken } from '../munge/verdict.ts'
+import { addSlurmToken, type SignedForToken } from '../munge/verdict.ts'
 import type { Clock, Log, MungeIdentity, ReplayGuard, TokenRecord } from '../ports.ts'
 import { isDeniedUser } from '../principal.ts'
 import { buildFullBucket, takeRequest } from '../rate-bucket.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
 import type { SlurmToken, SlurmTokenMinter } from '../slurm-token.ts'
 import { digestToken, parsePresentedToken } from '../tokens/token-form.ts'
-import { createAnswerKeyOpener, type SealAnswer } from './answer-key.ts'
+import { createAnswerKeyOpener, type OpenAnswerKey, type SealAnswer } from './answer-key.ts'
 import type { DecryptionKey } from './encryption-key.ts'
 import { decryptToken, type CallBinding } from './encrypted-token.ts'
 
@@ -46,10 +46,10 @@ export interface SignerParts<Row extends SignerRow> {
 }
 
 export interface Signer {
-  /** @param encrypted untrusted. @returns null: not encrypted for this signer, so that nothing can be answered with it. */
-  openAnswerKey(encrypted: string): Promise<SealAnswer | null>
+  /** Without it nothing can be answered. */
+  readonly openAnswerKey: OpenAnswerKey
   /**
-   * Claims the credential and signs for its user: no second verifier will.
+   * Claims the credential and signs for its user: no second verifier will. What was signed stands in the line of who verified it.
    * @param identity of a credential that was verified here, just now. @param seal of who asks.
    * @throws Outage `replay_guard_unavailable`
    */
@@ -70,8 +70,8 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
   const lookUps = buildFullBucket()
 
   async function mint(user: string, seal: SealAnswer): Promise<SlurmToken> {
-    const minted = await minter.mint(user)
-    return { ...minted, token: await seal(minted.token) }
+    const { token, issuedAt, useUntil } = await minter.mint(user)
+    return { token: await seal(token), issuedAt, useUntil }
   }
 
   async function judgeMunge(identity: MungeIdentity, seal: SealAnswer): Promise<MungeIdentity | Refusal> {
@@ -80,7 +80,7 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
     const excess = parts.limitRate(user)
     if (excess !== null) return excess
     if (!(await replays.claim(credentialDigest, expiresAt))) return refuse('munge_replayed')
-    return { ...identity, slurmToken: await mint(user, seal) }
+    return addSlurmToken(identity, await mint(user, seal))
   }
 
   async function judgeToken(
@@ -117,7 +117,8 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
     signForMunge(identity, seal) {
       const { user, uid, credentialDigest } = identity
       const credential = credentialDigest.slice(0, 16)
-      return withDecision(log, judgeMunge(identity, seal), () => ({ method: 'munge', user, uid, credential }))
+      const describe = (): Record<string, unknown> => ({ method: 'munge', user, uid, credential })
+      return withTrouble(log, judgeMunge(identity, seal), describe)
     },
     signForToken(encrypted, call, seal) {
       const seen: SeenToken = { row: null }
@@ -137,20 +138,28 @@ function describeToken({ row }: SeenToken): Record<string, unknown> {
   return { method: 'token', user, token_id, policy_version: row?.policyVersion ?? null }
 }
 
+type Describe = () => Readonly<Record<string, unknown>>
+
 /** One line for each decision, and for each that could not be made. */
 async function withDecision<T extends object>(
   log: Log,
   decision: Promise<T | Refusal>,
-  describe: () => Readonly<Record<string, unknown>>,
+  describe: Describe,
+): Promise<T | Refusal> {
+  const outcome = await withTrouble(log, decision, describe)
+  if (!isRefusal(outcome)) writeDecision(log, 'signed', null, describe)
+  return outcome
+}
+
+/** One line for each refusal, and for each decision that could not be made. */
+async function withTrouble<T extends object>(
+  log: Log,
+  decision: Promise<T | Refusal>,
+  describe: Describe,
 ): Promise<T | Refusal> {
   try {
     const outcome = await decision
-    const rule = isRefusal(outcome) ? outcome.rule : null
-    log.write('audit', 'signer_decision', {
-      outcome: rule === null ? 'signed' : 'refused',
-      rule,
-      ...describe(),
-    })
+    if (isRefusal(outcome)) writeDecision(log, 'refused', outcome.rule, describe)
     return outcome
   } catch (error) {
     const rule = error instanceof Outage ? error.rule : 'internal_error'
@@ -158,4 +167,8 @@ async function withDecision<T extends object>(
     log.write('error', 'signer_decision', { outcome: 'outage', rule, detail, ...describe() })
     throw error
   }
+}
+
+function writeDecision(log: Log, outcome: string, rule: string | null, describe: Describe): void {
+  log.write('audit', 'signer_decision', { outcome, rule, ...describe() })
 }

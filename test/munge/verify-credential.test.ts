@@ -1,11 +1,15 @@
 /** The policy and its order, on answers as munged gives them. */
 
-import { expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { DecodeAnswer } from '../../src/munge/frame.ts'
 import type { HostMap } from '../../src/munge/host-map.ts'
-import { createMungeVerifier, type CredentialPolicy } from '../../src/munge/verify-credential.ts'
+import {
+  createMungeVerifier,
+  type CredentialPolicy,
+  type SignIdentity,
+} from '../../src/munge/verify-credential.ts'
 import type { ClientAddress } from '../../src/ports.ts'
-import { isRefusal, Outage } from '../../src/refusal.ts'
+import { isRefusal, Outage, refuse } from '../../src/refusal.ts'
 
 const CREDENTIAL = `MUNGE:${Buffer.alloc(60, 7).toString('base64')}:`
 const CLIENT: ClientAddress = { address: '10.0.0.7', isDirectLoopback: false, hostAddresses: [] }
@@ -228,6 +232,52 @@ test('each verification is one line of the log, with who and where from, without
     },
   ])
   expect(JSON.stringify(lines)).not.toContain(CREDENTIAL.slice(6, 30))
+})
+
+describe('where a signer signs for the accepted', () => {
+  const SIGNED = { token: 'a.b.c', issuedAt: NOW, useUntil: NOW + 60 }
+  const sign: SignIdentity = (identity) => Promise.resolve({ ...identity, slurmToken: SIGNED })
+  const REPLAYED = refuse('munge_replayed')
+  const accepted = { event: 'munge_decision', outcome: 'accepted', rule: null, user: 'alice', uid: 1234 }
+
+  test('one line says both, with all that each of them says', async () => {
+    const { verifier, lines } = setUp({})
+    expect(await verifier.verify(CREDENTIAL, CLIENT, sign)).toMatchObject({ slurmToken: SIGNED })
+    expect(lines).toEqual([
+      {
+        ...accepted,
+        level: 'audit',
+        credential: expect.stringMatching(/^[0-9a-f]{16}$/) as string,
+        client: '10.0.0.7',
+        origin: '10.0.0.7',
+        signed: true,
+      },
+    ])
+  })
+
+  test.each<[string, SignIdentity, object]>([
+    ['refuses', () => Promise.resolve(REPLAYED), REPLAYED],
+    ['fails', () => Promise.reject(new Outage('replay_guard_unavailable', 'down')), Outage],
+  ])(
+    'the line of a credential that the signer %s says that nothing was signed',
+    async (_what, sign, outcome) => {
+      const { verifier, lines } = setUp({})
+      const asked = verifier.verify(CREDENTIAL, CLIENT, sign).catch((error: unknown) => error)
+      if (outcome === Outage) expect(await asked).toBeInstanceOf(Outage)
+      else expect(await asked).toEqual(outcome)
+      expect(lines).toMatchObject([{ ...accepted, signed: false }])
+      expect(lines).toHaveLength(1)
+    },
+  )
+
+  test('the signer is not asked about a refused one, and its line says nothing of signing', async () => {
+    const { verifier, lines } = setUp({ uid: 0 })
+    const sign = vi.fn<SignIdentity>()
+    expect(await verifier.verify(CREDENTIAL, CLIENT, sign)).toMatchObject({ rule: 'munge_uid_too_low' })
+    expect(sign).not.toHaveBeenCalled()
+    expect(lines).toMatchObject([{ outcome: 'refused', rule: 'munge_uid_too_low' }])
+    expect(lines[0]).not.toHaveProperty('signed')
+  })
 })
 
 test('what only the host map allows is accepted, and its line in the log says so', async () => {

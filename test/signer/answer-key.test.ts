@@ -3,9 +3,12 @@
 import { beforeAll, expect, test, vi } from 'vitest'
 import {
   ANSWER_KEY_MAX_CHARACTERS,
+  ANSWER_KEYS_KEPT,
   createAnswerKeyOpener,
   createAnswerKeys,
+  isKeyName,
   type AnswerKey,
+  type OpenAnswerKey,
 } from '../../src/signer/answer-key.ts'
 import {
   makeEncryptionKey,
@@ -41,15 +44,64 @@ const makeGateway = (): (() => Promise<AnswerKey>) =>
     clock: () => world.now,
   })
 
+async function sealWith(open: OpenAnswerKey, encryptedOrName: string): Promise<string> {
+  const seal = await open(encryptedOrName)
+  if (seal === null || seal === 'unknown') throw new Error(`the key is ${String(seal)}`)
+  return seal(SLURM_TOKEN)
+}
+
 test('what is sealed for one gateway is opened by it, shows nothing, and is opened by no other', async () => {
   const open = createAnswerKeyOpener(decryptionKeys)
   const [one, other] = [await makeGateway()(), await makeGateway()()]
-  const sealed = await (await open(one.encrypted))?.(SLURM_TOKEN)
+  const sealed = await sealWith(open, one.encrypted)
   expect(sealed).toMatch(/^[\w-]+\.\.[\w-]+\.[\w-]+\.[\w-]+$/)
-  expect(Buffer.from(sealed ?? '', 'base64url').toString('latin1')).not.toContain('eyJ')
+  expect(Buffer.from(sealed, 'base64url').toString('latin1')).not.toContain('eyJ')
   expect(sealed).not.toContain(SLURM_TOKEN.split('.')[1])
-  expect(await one.open(sealed ?? '')).toBe(SLURM_TOKEN)
-  expect(await other.open(sealed ?? '')).toBeNull()
+  expect(await one.open(sealed)).toBe(SLURM_TOKEN)
+  expect(await other.open(sealed)).toBeNull()
+})
+
+test('by its name a key is found where it was opened before, and what it seals is for whoever made it', async () => {
+  const open = createAnswerKeyOpener(decryptionKeys)
+  const [one, other] = [await makeGateway()(), await makeGateway()()]
+  expect(isKeyName(one.name)).toBe(true)
+  expect(isKeyName(one.encrypted)).toBe(false)
+  expect(one.name).not.toBe(other.name)
+  await open(one.encrypted)
+  await open(other.encrypted)
+  // Whoever knows the name alone gets what he cannot read.
+  const sealed = await sealWith(open, one.name)
+  expect(await one.open(sealed)).toBe(SLURM_TOKEN)
+  expect(await other.open(sealed)).toBeNull()
+})
+
+test('a name is unknown to a signer that opened no such key: another one, or one that was restarted', async () => {
+  const { encrypted, name } = await makeGateway()()
+  const open = createAnswerKeyOpener(decryptionKeys)
+  expect(await open(name)).toBe('unknown')
+  await open(encrypted)
+  expect(await createAnswerKeyOpener(decryptionKeys)(name)).toBe('unknown')
+  // Nor does a key that could not be opened get a name.
+  const foreign = parseEncryptionKey(JSON.stringify(takePublicHalf(await makeEncryptionKey())))
+  if (typeof foreign === 'string') throw new Error(foreign)
+  const strange = await createAnswerKeys({
+    encryptionKey: foreign,
+    randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+    clock: () => NOW,
+  })()
+  expect(await open(strange.encrypted)).toBeNull()
+  expect(await open(strange.name)).toBe('unknown')
+})
+
+test('the keys that a signer has have a bound: the oldest has to be sent whole again', async () => {
+  const open = createAnswerKeyOpener(decryptionKeys)
+  const keys = await Promise.all(Array.from({ length: ANSWER_KEYS_KEPT + 1 }, () => makeGateway()()))
+  for (const { encrypted } of keys) await open(encrypted)
+  const [oldest, second] = keys
+  expect(await open(oldest?.name ?? '')).toBe('unknown')
+  expect(await open(second?.name ?? '')).not.toBe('unknown')
+  await open(oldest?.encrypted ?? '')
+  expect(await open(oldest?.name ?? '')).not.toBe('unknown')
 })
 
 function readParts(jwe: string): string {
@@ -61,7 +113,7 @@ function readParts(jwe: string): string {
 
 test('a changed byte anywhere is found', async () => {
   const key = await makeGateway()()
-  const sealed = (await (await createAnswerKeyOpener(decryptionKeys)(key.encrypted))?.(SLURM_TOKEN)) ?? ''
+  const sealed = await sealWith(createAnswerKeyOpener(decryptionKeys), key.encrypted)
   for (let at = 0; at < sealed.length; at += 5) {
     const changed = sealed.slice(0, at) + (sealed[at] === 'A' ? 'B' : 'A') + sealed.slice(at + 1)
     // The last character of a part may have bits that no byte has.
@@ -107,8 +159,8 @@ test('keys are agreed on once for many calls, and one Slurm token is encrypted o
   const [findKey, open] = [makeGateway(), createAnswerKeyOpener(decryptionKeys)]
   const call = async (): Promise<void> => {
     const key = await findKey()
-    const sealed = await (await open(key.encrypted))?.(SLURM_TOKEN)
-    expect(await key.open(sealed ?? '')).toBe(SLURM_TOKEN)
+    expect(await key.open(await sealWith(open, key.encrypted))).toBe(SLURM_TOKEN)
+    expect(await key.open(await sealWith(open, key.name))).toBe(SLURM_TOKEN)
   }
   await call()
   const [derived, encrypted] = [derive.mock.calls.length, encrypt.mock.calls.length]

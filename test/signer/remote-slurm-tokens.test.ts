@@ -74,6 +74,7 @@ function buildChannel(): VerifierChannel {
         nonce: 'n',
         signedAt: NOW,
         answerKey: null,
+        isKeyNamed: false,
         encrypted: world.encrypts ? await encrypt({ nonce: 'n', answerKey: 'k', madeAt: NOW }) : 'e',
       }),
     },
@@ -110,6 +111,11 @@ test.each<[string, Partial<TokenPrincipal>]>([
   ['no account', { account: null }],
   ['more scopes', { scopes: new Set(['slurm:read', 'slurm:jobs:manage']) }],
   ['a later end', { expiresAt: null }],
+  ['another scope in place of one', { scopes: new Set(['slurmdb:read']) }],
+  ['another uid', { uid: 6002 }],
+  ['no uid', { uid: null }],
+  ['another id', { tokenId: 'tok_bbbbbbbbbbbbbbbb' }],
+  ['an issue under other rules', { policyVersion: 2 }],
 ])('a row that was written to is asked about anew, not served from memory: %s', async (_what, change) => {
   expect(await confirm(ALICE)).toBeNull()
   world.verdict = { kind: 'refusal', refusal: refuse('token_altered') }
@@ -146,6 +152,24 @@ test('a refusal is kept for a second, so that who goes on presenting a refused t
   // Sealed anew: served a second later.
   world.now = NOW + 1
   expect(await confirm(ALICE)).toBeNull()
+  expect(world.asked).toBe(2)
+})
+
+test('while the signer is asked, a request whose row says something else does not take that answer', async () => {
+  const first = confirm(ALICE)
+  const changed = confirm({ ...ALICE, expiresAt: NOW + 2000 })
+  expect(await first).toBeNull()
+  await expect(changed).rejects.toMatchObject({ rule: 'signer_unavailable' })
+  expect(world.asked).toBe(2)
+})
+
+test('what is kept is told at once: a request that asks nobody waits for nobody', async () => {
+  await confirm(ALICE)
+  expect(source.confirm?.(ALICE)).toBeNull()
+  world.now = NOW + 61
+  world.verdict = { kind: 'refusal', refusal: refuse('token_altered') }
+  await confirm(ALICE)
+  expect(source.confirm?.(ALICE)).toMatchObject({ rule: 'token_altered' })
   expect(world.asked).toBe(2)
 })
 

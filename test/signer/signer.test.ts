@@ -65,14 +65,26 @@ const world: {
   lines: Record<string, unknown>[]
   minted: string[]
   storeFails: boolean
+  guardFails: boolean
   looked: number
   now: number
-} = { row: ROW, problem: null, excess: null, lines: [], minted: [], storeFails: false, looked: 0, now: NOW }
+} = {
+  row: ROW,
+  problem: null,
+  excess: null,
+  lines: [],
+  minted: [],
+  storeFails: false,
+  guardFails: false,
+  looked: 0,
+  now: NOW,
+}
 let signer: Signer
 let expectedDigest: string
 beforeEach(async () => {
   Object.assign(world, { row: ROW, problem: null, excess: null, lines: [], minted: [] })
-  Object.assign(world, { storeFails: false, looked: 0, now: NOW })
+  Object.assign(world, { storeFails: false, guardFails: false, looked: 0, now: NOW })
+  const guard = createLocalReplayGuard(() => NOW)
   expectedDigest = Buffer.from(await digestToken(TOKEN)).toString('hex')
   const minter = createSlurmTokenMinter({
     key: { algorithm: 'HS256', bytes: new Uint8Array(32) },
@@ -96,7 +108,12 @@ beforeEach(async () => {
       },
       check: () => Promise.resolve(),
     },
-    replays: createLocalReplayGuard(() => NOW),
+    replays: {
+      claim: (digest, expiresAt) =>
+        world.guardFails
+          ? Promise.reject(new Outage('replay_guard_unavailable', 'down'))
+          : guard.claim(digest, expiresAt),
+    },
     calls: createLocalReplayGuard(() => NOW),
     deniedUsers: new Set(['root', 'slurm']),
     checkRow: () => Promise.resolve(world.problem),
@@ -238,9 +255,18 @@ describe('for a MUNGE credential that was verified', () => {
     ).toBe('alice')
     expect(await signer.signForMunge(ALICE, seal)).toMatchObject({ rule: 'munge_replayed' })
     expect(world.minted).toEqual(['alice'])
+    // What was signed stands in the line of who verified the credential.
+    const credential = ALICE.credentialDigest.slice(0, 16)
+    const who = { event: 'signer_decision', method: 'munge', user: 'alice', uid: 6001, credential }
+    expect(world.lines).toEqual([{ ...who, level: 'audit', outcome: 'refused', rule: 'munge_replayed' }])
+  })
+
+  test('where it cannot be claimed, that is an outage with its line, and nothing is signed', async () => {
+    world.guardFails = true
+    await expect(signer.signForMunge(ALICE, seal)).rejects.toMatchObject({ rule: 'replay_guard_unavailable' })
+    expect(world.minted).toEqual([])
     expect(world.lines).toMatchObject([
-      { outcome: 'signed', method: 'munge', user: 'alice', uid: 6001 },
-      { outcome: 'refused', rule: 'munge_replayed' },
+      { level: 'error', event: 'signer_decision', outcome: 'outage', rule: 'replay_guard_unavailable' },
     ])
   })
 

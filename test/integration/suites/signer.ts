@@ -161,7 +161,7 @@ export function describeSigner(requireCluster: () => RealCluster): void {
     expect(lines).toMatch(
       /"event":"signer_decision","outcome":"signed","rule":null,"method":"token","user":"alice"/,
     )
-    expect(lines).toMatch(/"method":"munge","user":"bob"/)
+    expect(lines).toMatch(/"event":"munge_decision","outcome":"accepted".*"user":"bob".*"signed":true/)
     expect(lines).not.toContain(token)
     expect(lines).not.toMatch(/eyJ[\w-]+\.[\w-]+\./)
   })
@@ -221,10 +221,10 @@ export function describeSigner(requireCluster: () => RealCluster): void {
       const channel = channelOf(found)
       const credential = requireCluster().makeCredential(undefined, ALICE)
       const ask = async () =>
-        channel.ask(await channel.end.signRequest(credential, HERE, true), { credential })
+        channel.ask(await channel.end.signRequest(credential, HERE, 'whole'), { credential })
       expect(await ask()).toMatchObject({ kind: 'identity', identity: { user: 'alice' } })
       expect(await ask()).toMatchObject({ kind: 'refusal', refusal: { rule: 'munge_replayed' } })
-      const made = await channel.end.signRequest('MUNGE:AAAA:', HERE, true)
+      const made = await channel.end.signRequest('MUNGE:AAAA:', HERE, 'whole')
       expect(await channel.ask(made, { credential: 'MUNGE:AAAA:' })).toMatchObject({ kind: 'refusal' })
     })
 
@@ -233,7 +233,7 @@ export function describeSigner(requireCluster: () => RealCluster): void {
       const credential = requireCluster().makeCredential(undefined, ALICE)
       const channel = channelOf(found)
       const ask = async () =>
-        channel.ask(await channel.end.signRequest(credential, HERE, true), { credential })
+        channel.ask(await channel.end.signRequest(credential, HERE, 'whole'), { credential })
       expect(await ask()).toMatchObject({ kind: 'identity' })
       const before = await found.sql`select credential_digest from munge_replays`
       const sql = postgres(found.secrets['DATABASE_URL'] ?? '', { max: 1, onnotice: () => undefined })
