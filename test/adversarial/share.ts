@@ -16,11 +16,6 @@ export function scale(fullCount: number): number {
   return Math.max(1, Math.ceil((fullCount * SHARE) / 100))
 }
 
-/** The full count in a full run, and of any lesser one no more than `most`: for what takes minutes by itself. */
-export function scaleWithin(most: number, fullCount: number): number {
-  return SHARE < 100 ? Math.min(most, scale(fullCount)) : scale(fullCount)
-}
-
 /** One line for the reader: at once, and in the summary at the end of `npm test`. */
 export function report(line: string): void {
   process.stderr.write(`  ${line}\n`)
@@ -28,7 +23,8 @@ export function report(line: string): void {
   if (file !== undefined && file !== '') appendFileSync(file, `${line}\n`)
 }
 
-function readNumber(name: string, otherwise: number): number {
+/** @returns a whole number of the environment. */
+export function readNumber(name: string, otherwise: number): number {
   const text = process.env[name] ?? ''
   if (text === '') return otherwise
   const value = Number(text)

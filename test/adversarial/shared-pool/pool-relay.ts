@@ -10,6 +10,8 @@ export interface PoolFigures {
   connections: number
   /** Requests that were not the first on their connection. */
   onUsedConnections: number
+  /** Requests on a connection whose answer before was an error, or had not ended. */
+  onUnfitConnections: number
   /** Answers that slurmrestd sent more of than one: the second copy of an error. */
   sentTwice: number
   /** Connections that the gateway closed itself, in or after an answer without an error: its client had gone. */
@@ -85,7 +87,8 @@ export class PoolRelay {
     let requests = 0
     let isSurplusCounted = false
     let answer: AnswerLength | null = null
-    let isKept = true
+    let isFit = true
+    let isEndedByGateway = true
     this.#figures.connections += 1
     return {
       onRequestBytes: (bytes) => {
@@ -93,6 +96,7 @@ export class PoolRelay {
         const figures = this.#figures
         figures.requests += 1
         if ((requests += 1) > 1) figures.onUsedConnections += 1
+        if (answer !== null || !isFit) figures.onUnfitConnections += 1
         this.#underWay += answer === null ? 1 : 0
         figures.peak = Math.max(figures.peak, this.#underWay)
         answer = new AnswerLength()
@@ -103,26 +107,34 @@ export class PoolRelay {
         if (surplus === null) return
         if (answer !== null) {
           this.#underWay -= 1
-          isKept = !answer.isError
+          isFit = !answer.isError
         }
         answer = null
         if (surplus > 0 && !isSurplusCounted) this.#figures.sentTwice += 1
         isSurplusCounted ||= surplus > 0
       },
       onEnd: () => {
-        isKept = false
+        isEndedByGateway = false
       },
       onClose: () => {
         if (answer !== null) this.#underWay -= 1
         answer = null
-        if (isKept) this.#figures.left += 1
+        if (isFit && isEndedByGateway) this.#figures.left += 1
       },
     }
   }
 }
 
 function buildFigures(): PoolFigures {
-  return { requests: 0, connections: 0, onUsedConnections: 0, sentTwice: 0, left: 0, peak: 0 }
+  return {
+    requests: 0,
+    connections: 0,
+    onUsedConnections: 0,
+    onUnfitConnections: 0,
+    sentTwice: 0,
+    left: 0,
+    peak: 0,
+  }
 }
 
 /** Where one answer ends, by its Content-Length: slurmrestd sends no other. */
