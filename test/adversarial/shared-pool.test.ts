@@ -87,6 +87,7 @@ for (const { name: runtime, start, clients } of RUNTIMES) {
           requireNone(figures.mixUps)
           expect(relay.figures.onUnfitConnections).toBe(0)
           requireMeaning(figures, relay.figures)
+          expect(figures.byCache.has('HIT')).toBe(!isStreamed)
           if (isStreamed) expect(relay.figures.left).toBeGreaterThan(0)
         } finally {
           await stop()

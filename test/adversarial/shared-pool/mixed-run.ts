@@ -120,16 +120,17 @@ async function askUntilServed(client: KeptClient, request: RawRequest, { figures
 /** What a mix-up would look like: it has to be found, or the run proves nothing. */
 function swap(answer: RawAnswer, expected: Expected, run: Run): void {
   const { figures, last } = run
-  if (!isToldApart(expected) || figures.asked % SWAP_EACH !== 0) return
+  if (figures.asked % SWAP_EACH !== 0 || !isToldApart(expected, last)) return
   run.last = expected
-  if (last === null || last.name === expected.name) return
+  if (last === null) return
   figures.swapped += 1
   if (judge(answer, last).length === 0) figures.swapsMissed += 1
 }
 
-/** The gate's own refusals are all alike but for their X-Request-Id. */
-function isToldApart({ isNamed, error }: Expected): boolean {
-  return isNamed || (error !== null && error.says.includes('JobId='))
+/** By a name or a job's id: the gate's refusals are all alike but for their X-Request-Id, and two may ask for one job. */
+function isToldApart({ name, isNamed, error }: Expected, other: Expected | null): boolean {
+  if (isNamed) return name !== other?.name
+  return error !== null && error.says.includes('JobId=') && error.says !== other?.error?.says
 }
 
 function isOverloaded({ status, body }: RawAnswer): boolean {
