@@ -105,8 +105,11 @@ function runAdversarial() {
   // One for all its files, so that one number repeats the run. The share is always the same one, so that what fails there
   // is the change's and not the dice's; all of it throws new dice.
   const seed = process.env['ADVERSARIAL_SEED'] ?? (share === '100' ? String(randomInt(2 ** 31)) : SHARE_SEED)
+  // `npm run test:identities` runs one of its files alone.
+  const file = process.env['ADVERSARIAL_FILE']
   return runVitest('adversarial', {
     limit: 60 * MINUTE,
+    ...(file === undefined ? {} : { file }),
     env: { ADVERSARIAL_SHARE: share, ADVERSARIAL_SEED: seed },
     // The decision run and the three Slurms side by side, whatever the number of cores.
     parameters: ['--maxWorkers=4'],

@@ -1,7 +1,6 @@
 /** The tests of one real Slurm: listed attacks, generated ones beside an honest client, and the shield for other callers. */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ensureBaseRoot } from '../../functions/up/base-root.ts'
 import { ALICE, OTHER_ACCOUNT } from '../integration/real-cluster.ts'
 import { compareWithTable, describeVersions, type OpenApiDocument } from '../support/openapi-routes.ts'
 import { sleep } from '../support/program.ts'
@@ -12,6 +11,7 @@ import { runHostileRequests, type HostileFigures, type HostileRunOptions } from 
 import { makeFixtures, type Fixtures } from './job-fixtures.ts'
 import { startRealSlurm, type RealSlurm, type SlurmUnderTest } from './real-slurm.ts'
 import { requireNone, report, scale, SEED } from './share.ts'
+import { findSlurmObstacle } from './slurm-obstacle.ts'
 import { createWatch, type Watch } from './watch.ts'
 
 const FORWARDED_LEAST = scale(5_000)
@@ -52,7 +52,7 @@ export function describeSlurm(options: DescribeOptions): void {
   let missing: string | null = null
 
   beforeAll(async () => {
-    missing = options.mayBeMissing ? await findObstacle(options) : null
+    missing = options.mayBeMissing ? await findSlurmObstacle(options.suite) : null
     if (missing !== null) {
       report(`${options.name}: NOT TRIED, its packages do not install today: ${missing}`)
       return
@@ -165,18 +165,6 @@ export function describeSlurm(options: DescribeOptions): void {
       })
     }
   })
-}
-
-async function findObstacle({ suite }: SlurmUnderTest): Promise<string | null> {
-  const cacheDir = process.env['SLURMGATE_CACHE'] ?? '/var/cache/slurmgate'
-  return ensureBaseRoot({
-    suite,
-    cacheDir,
-    onProgress: (line) => process.stderr.write(`  ${suite}: ${line}\n`),
-  }).then(
-    () => null,
-    (cause: unknown) => (cause instanceof Error ? cause.message : String(cause)),
-  )
 }
 
 function reportFigures(name: string, figures: HostileFigures, startedAt: number): void {

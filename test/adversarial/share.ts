@@ -23,7 +23,8 @@ export function report(line: string): void {
   if (file !== undefined && file !== '') appendFileSync(file, `${line}\n`)
 }
 
-function readNumber(name: string, otherwise: number): number {
+/** @returns a whole number of the environment. */
+export function readNumber(name: string, otherwise: number): number {
   const text = process.env[name] ?? ''
   if (text === '') return otherwise
   const value = Number(text)
