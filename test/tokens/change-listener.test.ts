@@ -65,6 +65,21 @@ test.each([
   await waitUntil('both were told', () => one.told.changes > (before[0] ?? 0) && two.told.changes > (before[1] ?? 0), 5_000)
 }) // prettier-ignore
 
+test('a change that fires no trigger is told to nobody: what is kept counts by its age alone then', async () => {
+  const { sql } = database.admin
+  await sql`insert into api_tokens ${sql(buildTokenRow())}`
+  const { told } = await listen()
+  const before = told.changes
+  await sql.begin(async (transaction) => {
+    await transaction`set local session_replication_role = replica`
+    await transaction`update api_tokens set revoked_at = now()`
+  })
+  await sleep(500)
+  expect(told.changes).toBe(before)
+  await sql`update api_tokens set revoked_at = now()`
+  await waitUntil('the next one was told', () => told.changes === before + 1, 5_000)
+})
+
 test('many rows at once are told once', async () => {
   const { told } = await listen()
   const before = told.changes
