@@ -389,6 +389,19 @@ test('the runbooks name events, rules and variables that there are', () => {
       expect([name, section('configuration').includes(`\`${name}\``)]).toEqual([name, true])
 })
 
+test('the runbooks end the sessions of a login before they revoke tokens: it could keep revocations from being made', () => {
+  const text = read('SECURITY.md')
+  const [, gateway = ''] = /\n\*\*A gateway or Worker\.\*\*([^]*?)\n\*\*/.exec(text) ?? []
+  const [, password = ''] = /\n\*\*A database password\.\*\*([^]*?)\n\*\*/.exec(text) ?? []
+  for (const [runbook, end, revoke] of [
+    [gateway, 'as in step 1 of "a database password"', 'slurmgate token revoke'],
+    [password, 'pg_terminate_backend', 'Revoke what you do not know'],
+  ] as const) {
+    expect(runbook.indexOf(end)).toBeGreaterThan(0)
+    expect(runbook.indexOf(revoke)).toBeGreaterThan(runbook.indexOf(end))
+  }
+})
+
 test('the table of rotations looks at lines that doctor has, and its ages are those of the code', () => {
   const sources = readSources('functions/cli')
   const lines = readTable('rotation').flatMap(([, , look = '']) => readNames(look))

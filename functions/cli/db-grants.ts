@@ -3,6 +3,7 @@
 import { findSqlState, isNotPermitted, readPostgresMessage } from '../../src/tokens/database-error.ts'
 import { type DatabaseRoles, DEFAULT_ROLE_PREFIX, nameRoles } from '../../src/tokens/database-roles.ts'
 import { openDatabase } from '../../src/tokens/database.ts'
+import { withOwnNames } from './catalog-names.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
 import { requireDatabaseUrl } from './configuration.ts'
 import { findObstacles } from './grant-obstacles.ts'
@@ -53,7 +54,7 @@ async function applyGrants(url: string, roles: DatabaseRoles): Promise<GrantChan
   const limits = { statementTimeoutSeconds: DEADLINE_SECONDS, deadlineSeconds: DEADLINE_SECONDS }
   const { db, close } = openDatabase(url, { max: 1, ...limits })
   try {
-    return await db.query((drizzle) => drizzle.transaction((transaction) => applyWithin(transaction, roles)))
+    return await withOwnNames(db, (transaction) => applyWithin(transaction, roles))
   } catch (error) {
     if (isNotPermitted(error))
       throw new CommandFailure(`nothing was changed; Postgres refused: ${readPostgresMessage(error)}`)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import { BOOK_SCHEMA, DEFAULT_ROLE_PREFIX, nameRoles } from '../../src/tokens/database-roles.ts'
 import { openDatabase } from '../../src/tokens/database.ts'
+import { withOwnNames } from './catalog-names.ts'
 import { type Command, type CommandContext, parseOptions } from './command.ts'
 import { requireDatabaseUrl } from './configuration.ts'
 import { applyMigrations } from './migrations.ts'
@@ -25,7 +26,7 @@ export const migrateDatabase: Command = async (args, context) => {
 async function noteGrants(url: string, context: CommandContext): Promise<void> {
   const { db, close } = openDatabase(url, { max: 1 })
   try {
-    const [row] = await db.query((drizzle) => drizzle.execute<{ prefix: string }>(FIND_PREFIX))
+    const [row] = await withOwnNames(db, (connection) => connection.execute<{ prefix: string }>(FIND_PREFIX))
     if (row === undefined || nameRoles(row.prefix) === null) return
     const option = row.prefix === DEFAULT_ROLE_PREFIX ? '' : ` --prefix ${row.prefix}`
     context.note(

@@ -14,6 +14,7 @@ import { readHostMapFile } from '../node/host-map-file.ts'
 import { readKeyFile } from '../node/key-file.ts'
 import { createLocalVerifier } from '../node/local-verifier.ts'
 import { createUndiciUpstream } from '../node/undici-upstream.ts'
+import { withOwnNames } from './catalog-names.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
 import { findExcessRights } from './excess-rights.ts'
 import { type Check, find, type Finding, type Said } from './finding.ts'
@@ -63,7 +64,7 @@ async function checkAll(settings: GatewaySettings, context: CommandContext): Pro
 }
 
 async function judgeRole(db: Database): Promise<Said> {
-  const excess = await db.query((drizzle) => findExcessRights(drizzle))
+  const excess = await withOwnNames(db, findExcessRights)
   if (excess.length === 0) return 'can do no more than a gateway needs'
   return { warning: `${excess.join('; ')}: more than a gateway needs; see: slurmgate db grants` }
 }
@@ -72,7 +73,7 @@ async function compareClocks(db: Database, context: CommandContext): Promise<str
   const before = context.clock()
   const [row] = await db.query((drizzle) =>
     drizzle.execute<{ seconds: number }>(
-      sql`select extract(epoch from clock_timestamp())::float8 as seconds`,
+      sql`select extract(epoch from pg_catalog.clock_timestamp())::pg_catalog.float8 as seconds`,
     ),
   )
   const here = (before + context.clock()) / 2_000

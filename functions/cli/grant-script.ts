@@ -12,6 +12,7 @@ import {
   type TableRight,
   TABLES,
 } from '../../src/tokens/database-roles.ts'
+import { SET_OWN_NAMES } from './catalog-names.ts'
 import { ADVISORY_LOCK } from './migrations.ts'
 
 export interface GrantStep {
@@ -31,6 +32,10 @@ export function buildGrantSteps(roles: DatabaseRoles): readonly GrantStep[] {
   const owner = quoteIdentifier(roles.migrator)
   const ownerName = quoteLiteral(roles.migrator)
   return [
+    {
+      purpose: 'bare names are Postgres’s own: whoever runs this calls no function that others made',
+      statements: [SET_OWN_NAMES],
+    },
     {
       purpose: 'never beside another run, or a migration',
       statements: [block(`perform pg_advisory_xact_lock(${ADVISORY_LOCK});`)],

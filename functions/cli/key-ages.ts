@@ -104,8 +104,8 @@ function readCertificateEnd(path: string): number {
 async function countEndingTokens(db: Database): Promise<Said> {
   const [row] = await db.query((drizzle) =>
     drizzle.execute<{ ending: number }>(sql`
-      select count(*)::int as ending from api_tokens where revoked_at is null and replaced_by is null
-        and expires_at between now() and now() + make_interval(days => ${TOKEN_END_WARN_DAYS}::int)`),
+      select pg_catalog.count(*)::int as ending from api_tokens where revoked_at is null and replaced_by is null
+        and expires_at between pg_catalog.now() and pg_catalog.now() + pg_catalog.make_interval(days => ${TOKEN_END_WARN_DAYS}::int)`),
   )
   const ending = Number(row?.ending)
   const within = `within ${TOKEN_END_WARN_DAYS} days`

@@ -5,8 +5,11 @@ import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import { findSqlState } from '../../src/tokens/database-error.ts'
-import { BOOK_SCHEMA } from '../../src/tokens/database-roles.ts'
+import { BOOK_SCHEMA, TABLE_SCHEMA } from '../../src/tokens/database-roles.ts'
 import { type Database, openDatabase } from '../../src/tokens/database.ts'
+import { withOwnNames } from './catalog-names.ts'
+import { CommandFailure } from './command.ts'
+import { findMigrationObstacles } from './migration-obstacles.ts'
 
 export interface Migration {
   readonly tag: string
@@ -27,7 +30,7 @@ const MISSING_TABLE = new Set(['42P01', '3F000'])
  *
  * @param folder holds `meta/_journal.json` and the SQL files.
  * @returns the migrations that were applied now, oldest first.
- * @throws what the driver throws; then none was applied.
+ * @throws CommandFailure where it would run what others own; what the driver throws; then none was applied.
  */
 export async function applyMigrations(url: string, folder: string): Promise<readonly Migration[]> {
   const journal = await readJournal(folder)
@@ -35,7 +38,10 @@ export async function applyMigrations(url: string, folder: string): Promise<read
   // One connection: the lock belongs to it, and goes with it.
   const { db, close } = openDatabase(url, { max: 1, idleTimeoutSeconds: DEADLINE_SECONDS, ...limits })
   try {
-    await db.query((drizzle) => drizzle.execute(sql`select pg_advisory_lock(${ADVISORY_LOCK}::bigint)`))
+    await db.query((drizzle) =>
+      drizzle.execute(sql`select pg_catalog.pg_advisory_lock(${ADVISORY_LOCK}::pg_catalog.int8)`),
+    )
+    await requireOwnGround(db)
     await actAsOwner(db)
     const before = await readApplied(db)
     await db.query((drizzle) => migrate(drizzle, { migrationsFolder: folder }))
@@ -56,15 +62,32 @@ export async function readJournal(folder: string): Promise<readonly Migration[]>
   return migrations.map(({ tag, when }) => ({ tag, when }))
 }
 
-/** For the life of the connection: it is not for a pooler that hands connections on within a session. */
+async function requireOwnGround(db: Database): Promise<void> {
+  const { owned, overloads } = await withOwnNames(db, findMigrationObstacles)
+  const problems = [
+    ...(owned.length === 0 ? [] : [OTHERS_OWN, ...owned.map((line) => `  ${line}`)]),
+    ...(overloads.length === 0 ? [] : [OVERLOADED, ...overloads.map((line) => `  ${line}`)]),
+  ]
+  if (problems.length > 0) throw new CommandFailure(['nothing was changed', ...problems].join('\n'))
+}
+
+const OTHERS_OWN =
+  'what its owners put here would run with your rights; log in as a member of the role that owns it, one without SUPERUSER and CREATEROLE:'
+const OVERLOADED = `it might be called in place of Postgres's own; drop it, or move it out of the schema ${TABLE_SCHEMA}:`
+
+/**
+ * And looks for tables nowhere but where `db grants` does, not in a schema that is named after the user. For the life of
+ * the connection: it is not for a pooler that hands connections on within a session.
+ */
 async function actAsOwner(db: Database): Promise<void> {
-  const [row] = await db.query((drizzle) =>
-    drizzle.execute<{ owner: string }>(sql`
+  const [row] = await withOwnNames(db, (connection) =>
+    connection.execute<{ owner: string }>(sql`
       select quote_ident(rolname) as owner from pg_namespace join pg_roles on pg_roles.oid = nspowner
       where nspname = ${BOOK_SCHEMA} and rolname <> current_user
         and pg_has_role(nspowner, case when current_setting('server_version_num')::int < 160000 then 'MEMBER' else 'SET' end)`),
   )
   if (row !== undefined) await db.query((drizzle) => drizzle.execute(sql.raw(`set role ${row.owner}`)))
+  await db.query((drizzle) => drizzle.execute(sql.raw(`set search_path = ${TABLE_SCHEMA}, pg_temp`)))
 }
 
 async function readApplied(db: Database): Promise<ReadonlySet<number>> {

@@ -1,7 +1,7 @@
 /**
- * Listens to Postgres for changes of tokens, on a connection of its own that it tries three times a second. What it heard
- * counts only while that goes well: a connection that went silent, or a pooler that passes no notifications on, is found
- * out within a second. For runtimes that outlive a request.
+ * Listens to Postgres for changes of tokens, on a connection of its own that it tries three times a second from another
+ * one. What it heard counts only while that goes well: a connection that went silent, or a pooler that passes no
+ * notifications on, is found out within a second. For runtimes that outlive a request.
  */
 
 import postgres from 'postgres'
@@ -39,6 +39,8 @@ export function createChangeListener(options: ChangeListenerOptions): ChangeList
   const listeners: (() => void)[] = []
   const run = { isClosed: false, end: (): void => undefined }
   let isListening = false
+  /** Once, also where it never was listening: a pooler may drop all. */
+  let isLossSaid = false
   /** When the last beat that came back was sent: all that was told before it has arrived. */
   let heardUpTo = Number.NEGATIVE_INFINITY
   let running: Promise<void> = Promise.resolve()
@@ -48,17 +50,19 @@ export function createChangeListener(options: ChangeListenerOptions): ChangeList
   }
 
   function lose(reason: string): void {
-    if (!isListening) return
+    const wasListening = isListening
     isListening = false
     heardUpTo = Number.NEGATIVE_INFINITY
-    forget()
-    if (!run.isClosed) log.write('warn', 'token_changes_lost', { reason })
+    if (wasListening) forget()
+    if (!isLossSaid && !run.isClosed) log.write('warn', 'token_changes_lost', { reason })
+    isLossSaid = true
   }
 
   function beat(sentAt: number): void {
     heardUpTo = sentAt
     if (isListening) return
     isListening = true
+    isLossSaid = false
     // What changed before this connection was there was told to nobody.
     forget()
     log.write('info', 'token_changes_told', {})
@@ -102,7 +106,7 @@ interface Heard {
   readonly beat: (sentAt: number) => void
 }
 
-/** One connection's life. @throws what it ended with. */
+/** The life of one pair of connections. @throws what it ended with. */
 async function listen(
   { url, now, randomBytes }: ChangeListenerOptions,
   { forget, beat }: Heard,
@@ -114,24 +118,28 @@ async function listen(
   const cutOff = new Promise<never>((_, reject) => (cut = reject))
   cutOff.catch(() => undefined)
   run.end = () => cut(new Error('closed'))
-  const sql = openConnection(url, {
-    onClose: () => cut(new Error('the connection was closed')),
+  const onClose = (): void => cut(new Error('the connection was closed'))
+  const hearing = openConnection(url, {
+    onClose,
     onNotify: (channel) => (channel === TOKEN_CHANGES_CHANNEL ? forget() : comeBack()),
   })
+  // Beats go the way that changes go, from another connection: what a connection tells itself comes with the answer to its own
+  // statement, also through a pooler that drops what comes between statements (PgBouncer, "Features": LISTEN).
+  const telling = openConnection(url, { onClose, onNotify: () => undefined })
   try {
-    const listening = sql.unsafe(`listen ${TOKEN_CHANGES_CHANNEL}; listen ${beatChannel}`)
-    await within(CONNECT_MILLISECONDS, listening, cutOff)
+    const listening = hearing.unsafe(`listen ${TOKEN_CHANGES_CHANNEL}; listen ${beatChannel}`)
+    await within(CONNECT_MILLISECONDS, Promise.all([listening, telling.unsafe('select')]), cutOff)
     while (!run.isClosed) {
       const sentAt = now()
       // In the order of commits: what was told before comes before the beat does.
       const hasComeBack = new Promise<void>((resolve) => (comeBack = resolve))
-      const beaten = Promise.all([sql.unsafe(`notify ${beatChannel}`), hasComeBack])
+      const beaten = Promise.all([telling.unsafe(`notify ${beatChannel}`), hasComeBack])
       await within(CHANGES_TOLD_MILLISECONDS, beaten, cutOff)
       beat(sentAt)
       await within(2 * CHANGES_BEAT_MILLISECONDS, pause(CHANGES_BEAT_MILLISECONDS), cutOff)
     }
   } finally {
-    await sql.end({ timeout: 0 }).catch(() => undefined)
+    await Promise.all([hearing, telling].map((sql) => sql.end({ timeout: 0 }).catch(() => undefined)))
   }
 }
 

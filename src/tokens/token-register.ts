@@ -64,7 +64,7 @@ export interface ListPosition {
 
 const POSITION = {
   id: apiTokens.id,
-  createdAt: sql<string>`to_char(${apiTokens.createdAt} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
+  createdAt: sql<string>`pg_catalog.to_char(${apiTokens.createdAt} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
 }
 
 /**

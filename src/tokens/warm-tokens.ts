@@ -4,6 +4,7 @@
  */
 
 import {
+  CHANGES_TOLD_MILLISECONDS,
   TOKEN_FRESH_MILLISECONDS,
   TOKEN_UNKNOWN_MILLISECONDS,
   TOKENS_KEPT,
@@ -36,11 +37,24 @@ interface Kept {
   readonly readAt: number
 }
 
+interface Running {
+  readonly answer: Promise<TokenRecord | null>
+  readonly beganAt: number
+}
+
+/**
+ * Of a look-up under way: what changed longer ago than a change may go untold it has seen, also where no feed is current and
+ * it takes as long as the database may.
+ */
+function isRecent(ageMilliseconds: number): boolean {
+  return ageMilliseconds >= 0 && ageMilliseconds < CHANGES_TOLD_MILLISECONDS
+}
+
 export function createWarmTokens({ store, changes, maySharePromises, now }: WarmTokenOptions): TokenLookUp {
   const known = new Map<string, Kept>()
   /** Of their own, so that whoever tries many tokens pushes out none that is in use. */
   const unknown = new Map<string, Kept>()
-  const running = new Map<string, Promise<TokenRecord | null>>()
+  const running = new Map<string, Running>()
   /** Grows with every change: what was asked before it is not kept, and not shared with who comes after. */
   let era = 0
 
@@ -68,13 +82,17 @@ export function createWarmTokens({ store, changes, maySharePromises, now }: Warm
   }
 
   function share(digest: string): Promise<TokenRecord | null> {
+    const beganAt = now()
     const found = running.get(digest)
-    if (found !== undefined) return found
-    const asked: Promise<TokenRecord | null> = ask(digest).finally(() => {
-      if (running.get(digest) === asked) running.delete(digest)
-    })
+    if (found !== undefined && isRecent(beganAt - found.beganAt)) return found.answer
+    const asked: Running = {
+      beganAt,
+      answer: ask(digest).finally(() => {
+        if (running.get(digest) === asked) running.delete(digest)
+      }),
+    }
     running.set(digest, asked)
-    return asked
+    return asked.answer
   }
 
   return {

@@ -47,7 +47,8 @@ interface User {
   readonly gid?: number
 }
 
-export async function startTestPostgres(): Promise<TestPostgres> {
+/** @param settings beyond those of every test, as `name=value`. */
+export async function startTestPostgres(settings: readonly string[] = []): Promise<TestPostgres> {
   const directory = await mkdtemp(join(tmpdir(), 'slurmgate-postgres-'))
   try {
     const user = await findServerUser()
@@ -55,7 +56,7 @@ export async function startTestPostgres(): Promise<TestPostgres> {
     const password = randomBytes(12).toString('hex')
     const data = await initialise(directory, join(binaries, 'bin', 'initdb'), password, user)
     const port = await findFreePort()
-    const supervisor = await startServer(join(binaries, 'bin', 'postgres'), data, port, user)
+    const supervisor = await startServer(join(binaries, 'bin', 'postgres'), { data, port, user, settings })
     const pid = Number.parseInt(await readFile(join(data, 'postmaster.pid'), 'utf8'), 10)
     const url = `postgres://postgres:${password}@127.0.0.1:${String(port)}/postgres`
     return { url, pid, stop: () => stopServer(supervisor, directory) }
@@ -132,12 +133,21 @@ async function initialise(directory: string, initdb: string, password: string, u
   return data
 }
 
-async function startServer(binary: string, data: string, port: number, user: User): Promise<Supervisor> {
+interface ServerPlan {
+  readonly data: string
+  readonly port: number
+  readonly user: User
+  readonly settings: readonly string[]
+}
+
+async function startServer(binary: string, plan: ServerPlan): Promise<Supervisor> {
+  const { data, port, user } = plan
   const settings = [
     'listen_addresses=127.0.0.1',
     'unix_socket_directories=',
     'fsync=off',
     'max_connections=200',
+    ...plan.settings,
   ]
   const command = [binary, '-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
   const supervisor = spawn('sh', ['-c', SUPERVISOR, data, ...command], {

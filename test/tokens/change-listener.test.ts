@@ -3,6 +3,9 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { CHANGES_TOLD_MILLISECONDS } from '../../src/limits.ts'
+import { openDatabase } from '../../src/tokens/database.ts'
+import { createTokenStore } from '../../src/tokens/token-store.ts'
+import { createWarmTokens } from '../../src/tokens/warm-tokens.ts'
 import { createChangeListener, type ChangeListener } from '../../src/tokens/change-listener.ts'
 import { createMemoryLog } from '../gateway/in-memory-ports.ts'
 import { stopOwnPostgres } from '../support/postgres.ts'
@@ -10,6 +13,7 @@ import { sleep, waitUntil } from '../support/program.ts'
 import { Relay } from '../support/relay.ts'
 import { createRoleDatabase, type RoleDatabase } from '../support/role-database.ts'
 import { buildTokenRow } from '../support/token-database.ts'
+import { TransactionPooler } from '../support/transaction-pooler.ts'
 
 let database: RoleDatabase
 let relay: Relay
@@ -60,6 +64,21 @@ test.each([
   await sql.unsafe(statement)
   await waitUntil('both were told', () => one.told.changes > (before[0] ?? 0) && two.told.changes > (before[1] ?? 0), 5_000)
 }) // prettier-ignore
+
+test('a change that fires no trigger is told to nobody: what is kept counts by its age alone then', async () => {
+  const { sql } = database.admin
+  await sql`insert into api_tokens ${sql(buildTokenRow())}`
+  const { told } = await listen()
+  const before = told.changes
+  await sql.begin(async (transaction) => {
+    await transaction`set local session_replication_role = replica`
+    await transaction`update api_tokens set revoked_at = now()`
+  })
+  await sleep(500)
+  expect(told.changes).toBe(before)
+  await sql`update api_tokens set revoked_at = now()`
+  await waitUntil('the next one was told', () => told.changes === before + 1, 5_000)
+})
 
 test('many rows at once are told once', async () => {
   const { told } = await listen()
@@ -138,4 +157,32 @@ test('closing ends it at once, in whatever state', async () => {
     expect(listener.isCurrent()).toBe(false)
     await relay.restore()
   }
+})
+
+test('behind a pooler that drops notifications it is never current, and nothing is kept of a token', async () => {
+  const { sql } = database.admin
+  await sql`insert into api_tokens ${sql(buildTokenRow())}`
+  const pooler = await TransactionPooler.start(database.gatewayUrl)
+  const url = pooler.findUrl(database.gatewayUrl)
+  const log = createMemoryLog()
+  const listener = createChangeListener({ url, log, now: Date.now, randomBytes })
+  listeners.push(listener)
+  listener.start()
+  const seen = { current: 0 }
+  const { db, close } = openDatabase(url)
+  const ports = { store: createTokenStore(db), changes: listener, maySharePromises: true, now: Date.now }
+  const tokens = createWarmTokens(ports)
+  const digest = Buffer.alloc(32, 7).toString('hex')
+  await waitUntil('beats were dropped', () => {
+    if (listener.isCurrent()) seen.current += 1
+    return pooler.dropped >= 2
+  })
+  expect(seen.current).toBe(0)
+  expect(log.lines.map(({ event }) => event)).toEqual(['token_changes_lost'])
+  expect(await tokens.find(digest)).toMatchObject({ revokedAt: null })
+  await sql`update api_tokens set revoked_at = now()`
+  expect((await tokens.find(digest))?.revokedAt).toBeTypeOf('number')
+  expect(listener.isCurrent()).toBe(false)
+  await close()
+  await pooler.stop()
 })

@@ -297,3 +297,25 @@ describe('what ends', () => {
     ])
   })
 })
+
+describe('the database', () => {
+  it('is asked by functions of Postgres’s own, whatever others put before them', async () => {
+    const { sql } = roles.admin
+    await sql.unsafe('create schema evil; grant usage on schema evil to public')
+    for (const shadow of [
+      'unnest(text[]) returns setof text',
+      'pg_has_role(oid, text) returns boolean',
+      'has_table_privilege(oid, oid, text) returns boolean',
+      'json_array_elements_text(json) returns setof text',
+      'clock_timestamp() returns timestamptz',
+      'now() returns timestamptz',
+      'make_interval(int, int, int, int, int, int, double precision) returns interval',
+    ])
+      await sql.unsafe(`create function evil.${shadow} language plpgsql as $$ begin raise 'shadowed'; end $$`)
+    const path = encodeURIComponent('evil,pg_catalog,public')
+    const { say } = await diagnose({ DATABASE_URL: `${roles.gatewayUrl}?search_path=${path}` })
+    expect(say('database role')).toEqual(['ok', 'can do no more than a gateway needs'])
+    for (const name of ['clock', 'token store', 'tokens']) expect(say(name)[0]).toBe('ok')
+    await sql.unsafe('drop schema evil cascade')
+  })
+})

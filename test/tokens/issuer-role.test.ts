@@ -152,10 +152,11 @@ describe('in slurmgate_migrator', () => {
     await sql.end()
   })
 
-  it('what a superuser migrates belongs to the migrator too', async () => {
+  it('what a member of another prefix’s migrator makes belongs to that role, and the hint names it', async () => {
     const url = await createDatabase()
     await run(url, 'db', 'grants', '--apply', '--prefix', 'other')
-    expect(await run(url, 'db', 'migrate')).toMatchObject({
+    const member = await createLogin(url, { memberOf: ['other_migrator'] })
+    expect(await run(member.url, 'db', 'migrate')).toMatchObject({
       exitCode: 0,
       stderr: HINT.replace('--apply', '--apply --prefix other'),
     })

@@ -1,9 +1,10 @@
-/** Whose functions the statements of gateway and signer call, whatever `search_path` was set for them. Real Postgres. */
+/** Whose functions the statements of gateway, signer and commands call, whatever `search_path` was set for them. Real Postgres. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { sql } from 'drizzle-orm'
+import { runCli } from '../support/cli.ts'
 import { stopOwnPostgres } from '../support/postgres.ts'
-import { createTokenDatabase, type TokenDatabase } from '../support/token-database.ts'
+import { buildTokenRow, createTokenDatabase, type TokenDatabase } from '../support/token-database.ts'
 import { openDatabase, type OpenDatabase } from '../../src/tokens/database.ts'
 import { createPostgresReplayGuard } from '../../src/tokens/replay-guard.ts'
 import { createSealedTokenStore } from '../../src/tokens/sealed-token-store.ts'
@@ -20,10 +21,12 @@ const SHADOWS = [
   'json_to_recordset(json) returns setof record',
   'pg_try_advisory_xact_lock(bigint) returns boolean',
   'extract(text, timestamptz) returns numeric',
+  'to_char(timestamp, text) returns text',
 ]
 
 let store: TokenDatabase
 let database: OpenDatabase
+let url: string
 beforeAll(async () => {
   store = await createTokenDatabase()
   await store.sql`create schema evil`
@@ -32,7 +35,8 @@ beforeAll(async () => {
       `create function evil.${shadow} language plpgsql as $$ begin raise 'shadowed'; end $$`,
     )
   }
-  database = openDatabase(`${store.url}?search_path=${encodeURIComponent('evil,pg_catalog,public')}`)
+  url = `${store.url}?search_path=${encodeURIComponent('evil,pg_catalog,public')}`
+  database = openDatabase(url)
 })
 afterAll(async () => {
   await database.close()
@@ -63,4 +67,13 @@ test('the replay guard claims and forgets, and calls nothing of it', async () =>
 test('tokens are looked up, and call nothing of it', async () => {
   await createTokenStore(database.db).check()
   expect(await createSealedTokenStore(database.db).findSealedByDigest(new Uint8Array(32))).toBeNull()
+})
+
+test('tokens are listed, and call nothing of it', async () => {
+  await store.sql`insert into api_tokens ${store.sql(buildTokenRow())}`
+  const { exitCode, stdout, stderr } = await runCli(['token', 'list', '--json'], {
+    environment: { DATABASE_URL: url },
+  })
+  expect([exitCode, stderr]).toEqual([0, ''])
+  expect(JSON.parse(stdout)).toMatchObject([{ id: 'tok_aaaaaaaaaaaaaaaa' }])
 })

@@ -158,6 +158,36 @@ describe('a look-up under way', () => {
     expect(world.asked).toHaveLength(2)
   })
 
+  it.each([true, false])(
+    'of a second ago is shared with nobody: a change since may be older than a second (feed current: %s)',
+    async (isCurrent) => {
+      const { world, find } = setUp()
+      world.isCurrent = isCurrent
+      const answers: ((record: TokenRecord) => void)[] = []
+      world.answer = () => new Promise((resolve) => answers.push(resolve))
+      const first = find()
+      world.now += 999
+      const second = find()
+      expect(world.asked).toHaveLength(1)
+      world.now += 1
+      const third = find()
+      expect(world.asked).toHaveLength(2)
+      world.now -= 5_000
+      const byAClockSetBack = find()
+      expect(world.asked).toHaveLength(3)
+      const revoked = { ...RECORD, revokedAt: 1 }
+      answers.forEach((answer, index) => {
+        answer(index === 0 ? RECORD : revoked)
+      })
+      expect(await Promise.all([first, second, third, byAClockSetBack])).toEqual([
+        RECORD,
+        RECORD,
+        revoked,
+        revoked,
+      ])
+    },
+  )
+
   it('that fails fails for those who wait, and is asked anew by the next', async () => {
     const { world, find } = setUp()
     world.answer = () => Promise.reject(new Outage('token_store_unavailable', 'gone'))
