@@ -52,7 +52,7 @@ test.each(GOOD)('%j is read, cut at every byte and byte by byte', (lines, expect
     lines.slice(0, at),
     lines.slice(at) + 'ab',
   ])
-  for (const pieces of [...cuts, [...lines, 'ab']]) {
+  for (const pieces of [...cuts, [...Array.from(lines), 'ab']]) {
     head.reset()
     expect(readPieces(head, pieces)).toBe('ab')
     expect(pick(head)).toEqual({ ...NOTHING, ...expected })
@@ -112,7 +112,7 @@ const HOSTILE = [
 test.each(HOSTILE)('%j is an outage as soon as it has come, whole or cut at any byte', (lines) => {
   const head = new AnswerHead()
   const cuts = Array.from({ length: lines.length }, (_, at) => [lines.slice(0, at), lines.slice(at)])
-  for (const pieces of [...cuts, [...lines]]) {
+  for (const pieces of [...cuts, Array.from(lines)]) {
     head.reset()
     expect(() => readPieces(head, pieces)).toThrow(
       expect.objectContaining({ name: 'Outage', rule: 'upstream_unreachable' }),

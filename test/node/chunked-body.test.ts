@@ -28,7 +28,7 @@ test.each([
     const pieces = [text.slice(0, at), `${text.slice(at)}more`]
     expect(readPieces(pieces)).toEqual({ body, isOver: true, behind: 'more' })
   }
-  expect(readPieces([...text, 'more'])).toEqual({ body, isOver: true, behind: 'more' })
+  expect(readPieces([...Array.from(text), 'more'])).toEqual({ body, isOver: true, behind: 'more' })
   expect(readPieces([text.slice(0, -1)]).isOver).toBe(false)
 })
 
@@ -52,7 +52,7 @@ test.each([
   '0\r\n\rx',
   `0\r\n${'Trailer: x\r\n'.repeat(700)}`,
 ])('%j is an outage, whole and byte by byte', (text) => {
-  for (const pieces of [[text], [...text]]) {
+  for (const pieces of [[text], Array.from(text)]) {
     expect(() => readPieces(pieces)).toThrow(expect.objectContaining({ rule: 'upstream_unreachable' }))
   }
 })
