@@ -29,7 +29,7 @@ import { isSchemaFit } from './node/schema-fit.ts'
 import { findStopSignal } from './node/stop-signal.ts'
 import { GATEWAY_SERVER_LIMITS } from './node/server-limits.ts'
 import { createUndiciPost } from './node/undici-post.ts'
-import { createUndiciUpstream } from './node/undici-upstream.ts'
+import { createSlurmrestdUpstream } from './node/slurmrestd-pool.ts'
 import { buildClientPace } from './node/write-answer.ts'
 
 const EXIT_FAILED = 1
@@ -64,7 +64,7 @@ export async function runGateway(env: Environment): Promise<void> {
   const lines = createLineBatch((text) => process.stdout.write(text))
   const log = createJsonLog({ level: settings.logLevel, clock: now, ...lines })
   const database = openDatabase(settings.databaseUrl)
-  const upstream = createUndiciUpstream(
+  const upstream = createSlurmrestdUpstream(
     settings.slurmrestd,
     settings.slotLimits.all + SPARE_CONNECTIONS,
     settings.clientStallMilliseconds,

@@ -13,7 +13,7 @@ import { createTokenStore } from '../../src/tokens/token-store.ts'
 import { readHostMapFile } from '../node/host-map-file.ts'
 import { readKeyFile } from '../node/key-file.ts'
 import { createLocalVerifier } from '../node/local-verifier.ts'
-import { createUndiciUpstream } from '../node/undici-upstream.ts'
+import { createSlurmrestdUpstream } from '../node/slurmrestd-pool.ts'
 import { withOwnNames } from './catalog-names.ts'
 import { type Command, CommandFailure, type CommandContext, parseOptions, UsageError } from './command.ts'
 import { findExcessRights } from './excess-rights.ts'
@@ -97,7 +97,7 @@ async function checkSlurm(settings: GatewaySettings, context: CommandContext): P
 
 /** Without a Slurm token slurmrestd refuses; that it does is an answer. */
 async function askSlurmrestd(settings: GatewaySettings): Promise<string> {
-  const upstream = createUndiciUpstream(settings.slurmrestd, 1)
+  const upstream = createSlurmrestdUpstream(settings.slurmrestd, 1)
   try {
     const { status, body } = await createGuardedUpstream(upstream).send({
       method: 'GET',

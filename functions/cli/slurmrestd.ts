@@ -16,7 +16,7 @@ import {
 import { createSendUpstream, type SendUpstream } from '../../src/upstream-request.ts'
 import { fetchVersions } from '../../src/version-catalog.ts'
 import { readKeyFile } from '../node/key-file.ts'
-import { createUndiciUpstream } from '../node/undici-upstream.ts'
+import { createSlurmrestdUpstream } from '../node/slurmrestd-pool.ts'
 import { type CommandContext, UsageError } from './command.ts'
 
 /** Of each call. */
@@ -55,7 +55,7 @@ export async function withSlurmrestd<T>(
   if (key !== null && !(await isUsableKey(key))) {
     throw new UsageError('SLURM_JWT_RS256_JWK (or its _FILE) is no usable key')
   }
-  const connection = createUndiciUpstream(address, 1)
+  const connection = createSlurmrestdUpstream(address, 1)
   const upstream = createGuardedUpstream(connection)
   const timeoutMilliseconds = SLURMRESTD_TIMEOUT_SECONDS * 1000
   const send = createSendUpstream({

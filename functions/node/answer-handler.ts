@@ -1,12 +1,12 @@
 /**
- * Turns undici's events of one call into its answer: whole, or as a stream at the client's pace. Says once when slurmrestd
+ * Turns a connection's events of one call into its answer: whole, or as a stream at the client's pace. Says once when slurmrestd
  * is done, which may be long after nobody waits for the answer any more.
  */
 
-import type { Dispatcher } from 'undici'
 import { ANSWER_TIME_LIMITS } from '../../src/limits.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
+import type { AnswerController, AnswerEvents, AnswerStart } from './answer-events.ts'
 import { collectPassed } from './collect-passed.ts'
 
 /** Bytes held for a slow client before slurmrestd is told to wait. */
@@ -23,10 +23,10 @@ interface Gathering {
   filled: number
 }
 
-export class AnswerHandler implements Dispatcher.DispatchHandler {
+export class AnswerHandler implements AnswerEvents {
   readonly #resolve: (answer: UpstreamAnswer) => void
   readonly #reject: (cause: unknown) => void
-  #controller: Dispatcher.DispatchController | null = null
+  #controller: AnswerController | null = null
   #body: ReadableStreamDefaultController<Uint8Array> | null = null
   #gathering: Gathering | null = null
   /** Bytes of an error answer still to come; null: not an error answer, or of unknown length. */
@@ -53,38 +53,34 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     this.#deadline = setTimeout(() => this.#sayLate(), request.timeoutMilliseconds)
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
+  onRequestStart(controller: AnswerController): boolean {
     // It waited for a connection until nobody wanted it any more: a write must not go out now.
-    if (this.#isLate) this.#giveUp(new Error('nobody waits for it any more'))
+    if (this.#isLate) {
+      if (!this.#isOver) this.#end()
+      return false
+    }
+    this.#controller = controller
+    return true
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): void {
-    if (status < 200) return
+  onResponseStart({ status, contentType, contentLength, isClosing }: AnswerStart): void {
     clearTimeout(this.#deadline)
     if (this.#isLate) {
       this.#end()
-      this.#drop(controller)
+      this.#drop()
       return
     }
-    const contentLength = readLength(headers['content-length'])
-    const contentType = readOne(headers['content-type'])
-    const isClosing = /close/i.test(readOne(headers['connection']) ?? '')
     if (status > 599 || (status >= 400 && contentLength === null && !isClosing)) {
       this.#end()
       this.#reject(new Outage('upstream_unreachable', `slurmrestd answered unreadably (${status})`))
-      this.#drop(controller)
+      this.#drop()
       return
     }
     const hasBody = contentLength !== 0 && !NULL_BODY_STATUSES.has(status)
     if (!hasBody && (status >= 400 || status === 304)) {
       this.#end()
       this.#resolve({ status, contentType, contentLength: null, body: null })
-      this.#drop(controller)
+      this.#drop()
       return
     }
     if (status >= 400) this.#errorBytesLeft = contentLength
@@ -94,10 +90,10 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     const isWhole =
       contentLength === 0 || (contentLength !== null && this.#request.takeWhole?.(contentLength) === true)
     if (isWhole) this.#gathering = { head, bytes: new Uint8Array(contentLength), filled: 0 }
-    else this.#resolve({ ...head, body: this.#openStream(controller) })
+    else this.#resolve({ ...head, body: this.#openStream() })
   }
 
-  #openStream(controller: Dispatcher.DispatchController): ReadableStream<Uint8Array> {
+  #openStream(): ReadableStream<Uint8Array> {
     return new ReadableStream<Uint8Array>(
       {
         start: (body) => {
@@ -105,27 +101,25 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
         },
         pull: () => {
           clearTimeout(this.#stall)
-          controller.resume()
+          if (!this.#isOver) this.#controller?.resume()
         },
-        cancel: (reason) => this.#giveUp(reason),
+        cancel: () => this.#giveUp(),
       },
       { highWaterMark: BUFFERED_BYTES_MAX, size: (chunk) => chunk.length },
     )
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    // Told to go on where nothing has come yet, undici's parser gives an empty chunk (measured on 7.30): put into the
-    // stream it would be read at once, and the parser told to go on again, without end.
-    if (this.#isOver || chunk.length === 0) return
-    this.#take(chunk)
+  onResponseData(piece: Uint8Array): void {
+    if (this.#isOver) return
+    this.#take(piece)
     if (this.#errorBytesLeft !== null) {
-      this.#errorBytesLeft -= chunk.length
+      this.#errorBytesLeft -= piece.length
       if (this.#errorBytesLeft <= 0) {
-        this.#endErrorAnswer(controller)
+        this.#endErrorAnswer()
         return
       }
     }
-    if ((this.#body?.desiredSize ?? 1) <= 0) this.#wait(controller)
+    if ((this.#body?.desiredSize ?? 1) <= 0) this.#wait()
   }
 
   onResponseEnd(): void {
@@ -133,7 +127,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     this.#finish()
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onResponseError(error: Error): void {
     if (this.#isOver) return
     this.#end()
     const outage = toOutage(error)
@@ -141,16 +135,17 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     else this.#body.error(outage)
   }
 
-  #take(chunk: Buffer): void {
+  /** Copies it: its bytes are the connection's, for the next piece. */
+  #take(piece: Uint8Array): void {
     const gathering = this.#gathering
     if (gathering === null) {
-      this.#body?.enqueue(chunk)
-      collectPassed(chunk.length)
+      this.#body?.enqueue(new Uint8Array(piece))
+      collectPassed(piece.length)
       return
     }
     const room = gathering.bytes.length - gathering.filled
-    gathering.bytes.set(chunk.length > room ? chunk.subarray(0, room) : chunk, gathering.filled)
-    gathering.filled += Math.min(room, chunk.length)
+    gathering.bytes.set(piece.length > room ? piece.subarray(0, room) : piece, gathering.filled)
+    gathering.filled += Math.min(room, piece.length)
   }
 
   #finish(): void {
@@ -166,23 +161,24 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
   #sayLate(): void {
     this.#isLate = true
     const isCounted = this.#request.onEnd !== undefined
-    if (this.#controller !== null && !isCounted) this.#giveUp(new Error('nobody waits for it any more'))
+    if (this.#controller !== null && !isCounted) this.#giveUp()
     this.#reject(new Outage('upstream_timeout', 'slurmrestd took too long'))
   }
 
   /** 26.05 sends most errors twice (measured): the second copy must not meet the next request's reader. */
-  #endErrorAnswer(controller: Dispatcher.DispatchController): void {
+  #endErrorAnswer(): void {
     this.#finish()
-    this.#drop(controller)
+    this.#drop()
   }
 
-  #drop(controller: Dispatcher.DispatchController): void {
-    controller.abort(new Error('connections that answered with an error are not used again'))
+  /** Connections that answered with an error are not used again. */
+  #drop(): void {
+    this.#controller?.abort()
   }
 
-  /** undici's own timeouts rest while it is paused: a client that stops reading would hold its slot for ever. */
-  #wait(controller: Dispatcher.DispatchController): void {
-    controller.pause()
+  /** Silence is not timed while it is paused: a client that stops reading would hold its slot for ever. */
+  #wait(): void {
+    this.#controller?.pause()
     clearTimeout(this.#stall)
     this.#stall = setTimeout(
       () => this.#cutOff('the client did not take its answer'),
@@ -192,7 +188,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
 
   #cutOff(why: string): void {
     const outage = new Outage('overloaded', why)
-    this.#giveUp(outage)
+    this.#giveUp()
     if (this.#body === null) this.#reject(outage)
     else this.#body.error(outage)
   }
@@ -204,27 +200,16 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     this.#request.onEnd?.()
   }
 
-  #giveUp(reason: unknown): void {
+  #giveUp(): void {
     if (this.#isOver) return
     this.#end()
-    this.#controller?.abort(reason instanceof Error ? reason : new Error('the client has gone'))
+    this.#controller?.abort()
   }
 }
 
-/** A client that has gone is none of these: nobody is left to be told. */
+/** What a socket fails with has a code that operators know. */
 function toOutage(error: Error): Outage {
+  if (error instanceof Outage) return error
   const code = 'code' in error ? String(error.code) : error.name
-  const isTimeout = code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT'
-  return isTimeout
-    ? new Outage('upstream_timeout', `slurmrestd took too long (${code})`, { cause: error })
-    : new Outage('upstream_unreachable', `slurmrestd cannot be reached (${code})`, { cause: error })
-}
-
-function readOne(value: string | string[] | undefined): string | null {
-  return (Array.isArray(value) ? value[0] : value) ?? null
-}
-
-function readLength(value: string | string[] | undefined): number | null {
-  const text = readOne(value)
-  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null
+  return new Outage('upstream_unreachable', `slurmrestd cannot be reached (${code})`, { cause: error })
 }

@@ -18,7 +18,7 @@ export type WriteRawAnswer = (request: ReceivedRequest, socket: Socket) => void
 
 export class RawUpstream {
   readonly requests: ReceivedRequest[] = []
-  /** Those still open, by number. undici may open one more, unused, for one that it broke. */
+  /** Those still open, by number. */
   readonly sockets = new Map<number, Socket>()
   connections = 0
   readonly #server: Server

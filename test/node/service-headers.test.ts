@@ -3,7 +3,7 @@
 import { afterEach, expect, test } from 'vitest'
 import { createUndiciPost } from '../../functions/node/undici-post.ts'
 import { discardBody } from '../../src/byte-stream.ts'
-import { createUndiciUpstream } from '../../functions/node/undici-upstream.ts'
+import { createSlurmrestdUpstream } from '../../functions/node/slurmrestd-pool.ts'
 import { createVerifierChannel } from '../../src/munge/verifier-channel.ts'
 import { buildRequest, buildSized, RawUpstream } from './raw-upstream.ts'
 
@@ -24,7 +24,7 @@ async function start(status: string): Promise<{ server: RawUpstream; url: URL }>
 
 test('a call to slurmrestd carries it beside its own headers, and nothing else takes its place', async () => {
   const { server, url } = await start('200 OK')
-  const upstream = createUndiciUpstream({ kind: 'url', url, serviceHeaders }, 1)
+  const upstream = createSlurmrestdUpstream({ kind: 'url', url, serviceHeaders }, 1)
   cleanUps.push(() => upstream.close())
   const headers = { accept: 'application/json', 'cf-access-client-id': 'another' }
   const { body } = await upstream.send(buildRequest({ headers }))

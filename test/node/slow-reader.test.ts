@@ -1,7 +1,7 @@
 /** A client that takes a long answer slowly holds up slurmrestd, and nobody else. */
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { createUndiciUpstream, type NodeUpstream } from '../../functions/node/undici-upstream.ts'
+import { createSlurmrestdUpstream, type NodeUpstream } from '../../functions/node/slurmrestd-pool.ts'
 import { sleep } from '../support/program.ts'
 import { buildRequest, RawUpstream, type WriteRawAnswer } from './raw-upstream.ts'
 
@@ -13,7 +13,7 @@ let writeAnswer: WriteRawAnswer
 
 beforeEach(async () => {
   server = await RawUpstream.start((request, socket) => writeAnswer(request, socket))
-  upstream = createUndiciUpstream(server.address, 2)
+  upstream = createSlurmrestdUpstream(server.address, 2)
 })
 afterEach(async () => {
   await upstream.close()

@@ -1,10 +1,10 @@
-/** slurmrestd over undici: one request is sent once, and no answer ever meets another request's reader. */
+/** slurmrestd over our own connections: one request is sent once, and no answer ever meets another request's reader. */
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { createUndiciUpstream, type NodeUpstream } from '../../functions/node/undici-upstream.ts'
+import { createSlurmrestdUpstream, type NodeUpstream } from '../../functions/node/slurmrestd-pool.ts'
 import { sleep, waitUntil } from '../support/program.ts'
 import {
   buildAnswer,
@@ -28,7 +28,7 @@ async function start(
   { maxConnections = 1, unixPath }: { maxConnections?: number; unixPath?: string } = {},
 ): Promise<{ server: RawUpstream; upstream: NodeUpstream }> {
   const server = await RawUpstream.start(writeAnswer, unixPath)
-  const upstream = createUndiciUpstream(server.address, maxConnections)
+  const upstream = createSlurmrestdUpstream(server.address, maxConnections)
   cleanUps.push(
     () => server.close(),
     () => upstream.close(),

@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { createUndiciUpstream, type NodeUpstream } from '../../functions/node/undici-upstream.ts'
+import { createSlurmrestdUpstream, type NodeUpstream } from '../../functions/node/slurmrestd-pool.ts'
 import { ANSWER_TIME_LIMITS } from '../../src/limits.ts'
 import { sleep, waitUntil } from '../support/program.ts'
 import {
@@ -24,7 +24,7 @@ let ends: number
 beforeEach(async () => {
   ends = 0
   server = await RawUpstream.start((request, socket) => writeAnswer(request, socket))
-  upstream = createUndiciUpstream(server.address, 2)
+  upstream = createSlurmrestdUpstream(server.address, 2)
 })
 afterEach(async () => {
   await upstream.close()
@@ -193,7 +193,7 @@ test('an answer that may come whole and breaks off is an outage, never a part of
 
 test('a server that falls silent midway is a timeout for its reader, and ends once', async () => {
   writeAnswer = (_request, socket) => socket.write(buildAnswer('200 OK', ['Content-Length: 10'], 'hel'))
-  // undici's clock ticks in half seconds: well above them, and well below the limit of the whole answer.
+  // Well below the limit of the whole answer.
   const { body } = await send(2_500)
   expect(await findFailure(readText(body))).toMatchObject({ name: 'Outage', rule: 'upstream_timeout' })
   await expectBroken()
