@@ -73,8 +73,20 @@ export const VERSIONS_FRESH_MILLISECONDS = 5 * 60_000
 /** After a failed attempt to learn the versions, nobody asks again for this long. */
 export const VERSIONS_RETRY_MILLISECONDS = 1_000
 
+/** slurmrestd has its OpenAPI document in some 30 ms (measured): no caller's own time limit is needed for it. */
+export const VERSIONS_TIMEOUT_MILLISECONDS = 10_000
+
+/** Longer than learning the versions takes: who began it before was cut off. */
+export const VERSIONS_TURN_MILLISECONDS = 12_000
+
 /** CONTRACT "HTTP": `/readyz` is cached. */
 export const READINESS_FRESH_MILLISECONDS = 1_000
+
+/** Longer than every check: Postgres and the verifier have 5 s, slurmrestd 3. */
+export const READINESS_TURN_MILLISECONDS = 6_000
+
+/** Where requests share data but no promises (workerd): how often one looks for the answer that another asked for. */
+export const TURN_LOOK_MILLISECONDS = 100
 
 /** Slurm tokens that are kept for use again: one per user, or per API token. For one more, the oldest goes. */
 export const SLURM_TOKENS_KEPT = 4_096

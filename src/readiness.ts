@@ -1,6 +1,10 @@
-/** Whether the gate's dependencies answer, by name. Asked at most once a second; says nothing but "ok" or "failed". */
+/**
+ * Whether the gate's dependencies answer, by name. Asked at most once a second, and by one request
+ * at a time; says nothing but "ok" or "failed".
+ */
 
-import { READINESS_FRESH_MILLISECONDS } from './limits.ts'
+import { isWithin } from './is-within.ts'
+import { READINESS_FRESH_MILLISECONDS, READINESS_TURN_MILLISECONDS } from './limits.ts'
 import type { Clock, Log } from './ports.ts'
 import { createSingleFlight } from './single-flight.ts'
 
@@ -22,8 +26,8 @@ export interface ReadinessOptions {
 export function createReadiness(options: ReadinessOptions): () => Promise<Readiness> {
   const { checks, now, log } = options
   let last: Readiness | null = null
-  let freshUntil = 0
-  const ask = createSingleFlight(async () => {
+  let toldAt = Number.NEGATIVE_INFINITY
+  const tell = async (): Promise<Readiness> => {
     const states = await Promise.all(
       Object.entries(checks).map(([name, check]) => runCheck(name, check, log)),
     )
@@ -32,12 +36,22 @@ export function createReadiness(options: ReadinessOptions): () => Promise<Readin
       dependencies: Object.fromEntries(states),
     }
     last = readiness
-    freshUntil = now() + READINESS_FRESH_MILLISECONDS
+    toldAt = now()
     return readiness
-  }, options.maySharePromises)
-  return async function findReadiness() {
-    return last !== null && now() < freshUntil ? last : ask()
   }
+  const ask = createSingleFlight(tell, { ...options, turnMilliseconds: READINESS_TURN_MILLISECONDS })
+  return async function findReadiness() {
+    if (last !== null && isWithin(toldAt, READINESS_FRESH_MILLISECONDS, now())) return last
+    return (await ask()) ?? buildUnready(checks)
+  }
+}
+
+/** Nobody was told in time. */
+function buildUnready(checks: DependencyChecks): Readiness {
+  const states = Object.entries(checks).map(
+    ([name, check]) => [name, check === null ? 'off' : 'failed'] as const,
+  )
+  return { isReady: false, dependencies: Object.fromEntries(states) }
 }
 
 async function runCheck(

@@ -4,7 +4,14 @@
  */
 
 import { readAll } from './byte-stream.ts'
-import { OPENAPI_MAX_BYTES, VERSIONS_FRESH_MILLISECONDS, VERSIONS_RETRY_MILLISECONDS } from './limits.ts'
+import { isWithin } from './is-within.ts'
+import {
+  OPENAPI_MAX_BYTES,
+  VERSIONS_FRESH_MILLISECONDS,
+  VERSIONS_RETRY_MILLISECONDS,
+  VERSIONS_TIMEOUT_MILLISECONDS,
+  VERSIONS_TURN_MILLISECONDS,
+} from './limits.ts'
 import type { Clock, Log, Upstream } from './ports.ts'
 import { Outage } from './refusal.ts'
 import { isObject, parseSlurmAnswer } from './slurm-error.ts'
@@ -44,25 +51,31 @@ export function createVersionCatalog(options: VersionCatalogOptions): VersionCat
   const { setting, now, log } = options
   if (setting !== 'auto') return { findVersions: () => Promise.resolve(setting) }
   let versions: readonly number[] = []
-  let askAgainAt = 0
+  /** For how long, and since when, nobody asks. */
+  let rest = { since: Number.NEGATIVE_INFINITY, milliseconds: 0 }
+  const restFor = (milliseconds: number): void => {
+    rest = { since: now(), milliseconds }
+  }
+  const timeoutMilliseconds = Math.min(options.timeoutMilliseconds, VERSIONS_TIMEOUT_MILLISECONDS)
 
-  const learn = createSingleFlight(async () => {
+  const ask = async (): Promise<void> => {
     try {
-      const learnt = await fetchVersions(options)
+      const learnt = await fetchVersions({ ...options, timeoutMilliseconds })
       if (learnt.join() !== versions.join()) log.write('info', 'versions_learnt', { versions: learnt })
       versions = learnt
-      askAgainAt = now() + VERSIONS_FRESH_MILLISECONDS
+      restFor(VERSIONS_FRESH_MILLISECONDS)
     } catch (cause) {
-      askAgainAt = now() + VERSIONS_RETRY_MILLISECONDS
+      restFor(VERSIONS_RETRY_MILLISECONDS)
       log.write('warn', 'versions_not_learnt', { reason: cause instanceof Error ? cause.message : 'unknown' })
     }
-  }, options.maySharePromises)
+  }
+  const learn = createSingleFlight(ask, { ...options, turnMilliseconds: VERSIONS_TURN_MILLISECONDS })
 
   return {
     async findVersions() {
-      const isDue = now() >= askAgainAt
+      const isDue = !isWithin(rest.since, rest.milliseconds, now())
       // While one request asks again, the others use what is known.
-      if (isDue && versions.length > 0) askAgainAt = now() + VERSIONS_RETRY_MILLISECONDS
+      if (isDue && versions.length > 0) restFor(VERSIONS_TURN_MILLISECONDS)
       if (isDue) await learn()
       if (versions.length > 0) return versions
       throw new Outage('versions_unknown', 'slurmrestd has not told its versions')

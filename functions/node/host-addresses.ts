@@ -2,6 +2,7 @@
 
 import { networkInterfaces } from 'node:os'
 import { parseAddress } from '../../src/ip-address.ts'
+import { isWithin } from '../../src/is-within.ts'
 import type { Clock } from '../../src/ports.ts'
 
 /** Interfaces come and go; asking the kernel costs some 100 µs. */
@@ -10,12 +11,12 @@ const FRESH_MILLISECONDS = 10_000
 /** @returns a function whose answer is canonical, without loopback, IPv4 first (munged's origins are), at most 10 s old. */
 export function createHostAddresses(clock: Clock): () => readonly string[] {
   let addresses: readonly string[] = []
-  let freshUntil = Number.NEGATIVE_INFINITY
+  let readAt = Number.NEGATIVE_INFINITY
   return function findHostAddresses() {
     const now = clock()
-    if (now >= freshUntil) {
+    if (!isWithin(readAt, FRESH_MILLISECONDS, now)) {
       addresses = readAddresses()
-      freshUntil = now + FRESH_MILLISECONDS
+      readAt = now
     }
     return addresses
   }

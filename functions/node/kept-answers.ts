@@ -1,6 +1,7 @@
 /** Keeps the answers of slow questions for a while, asks again behind them, and asks once where many want to know. */
 
 import { createBoundedMap } from '../../src/bounded-map.ts'
+import { isWithin } from '../../src/is-within.ts'
 import type { Clock } from '../../src/ports.ts'
 
 const FRESH_MILLISECONDS = 60_000
@@ -10,7 +11,7 @@ const ABSENT_FRESH_MILLISECONDS = 5000
 
 interface Entry<Answer> {
   readonly answer: Answer | null
-  readonly freshUntil: number
+  readonly answeredAt: number
   /** Whoever asks from then on is answered at once, and the question is asked again behind the answer. */
   renewAt: number
 }
@@ -32,7 +33,8 @@ export function keepAnswers<Key, Answer>(options: {
   function findFresh(key: Key): Entry<Answer> | null {
     const entry = cache.get(key)
     if (entry === undefined) return null
-    if (entry.freshUntil <= clock()) {
+    const freshMilliseconds = entry.answer === null ? ABSENT_FRESH_MILLISECONDS : FRESH_MILLISECONDS
+    if (!isWithin(entry.answeredAt, freshMilliseconds, clock())) {
       cache.delete(key)
       return null
     }
@@ -41,10 +43,9 @@ export function keepAnswers<Key, Answer>(options: {
   }
 
   function remember(key: Key, answer: Answer | null): void {
-    const now = clock()
-    const freshUntil = now + (answer === null ? ABSENT_FRESH_MILLISECONDS : FRESH_MILLISECONDS)
-    const renewAt = answer === null ? freshUntil : now + RENEW_AFTER_MILLISECONDS
-    cache.set(key, { answer, freshUntil, renewAt })
+    const answeredAt = clock()
+    // An absence is over before.
+    cache.set(key, { answer, answeredAt, renewAt: answeredAt + RENEW_AFTER_MILLISECONDS })
   }
 
   async function lookUpOnce(key: Key): Promise<Answer | null> {

@@ -5,6 +5,7 @@
 
 import { and, lt, sql } from 'drizzle-orm'
 import { createClockAlarm, type WatchClock } from '../clock-alarm.ts'
+import { isWithin } from '../is-within.ts'
 import type { Clock, Log, ReplayGuard } from '../ports.ts'
 import { Outage } from '../refusal.ts'
 import { describeDatabaseError } from './database-error.ts'
@@ -54,7 +55,7 @@ export function createPostgresReplayGuard(db: Database, options: PostgresReplayG
   const schedule = options.schedule ?? { lastStartedAt: Number.NEGATIVE_INFINITY }
 
   const startCleanup = (): void => {
-    if (clock() - schedule.lastStartedAt < CLEANUP_INTERVAL_MILLISECONDS) return
+    if (isWithin(schedule.lastStartedAt, CLEANUP_INTERVAL_MILLISECONDS, clock())) return
     schedule.lastStartedAt = clock()
     const work = removeOldRows(db).catch((error: unknown) => {
       log.write('warn', 'replay_cleanup_failed', { detail: describeDatabaseError(error) })
@@ -147,25 +148,40 @@ export interface LocalReplayGuardOptions {
 /** Digests are forgotten together with those claimed within so many seconds: one by one would cost each claim more. */
 const GENERATION_SECONDS = 8
 
+/** When credentials end, the first and the last of some; Unix seconds. */
+interface Ends {
+  first: number
+  last: number
+}
+
 interface Generation {
+  readonly ends: Ends
   readonly openedAt: number
   readonly digests: Set<string>
   /** Of all its digests the latest; Unix seconds. */
   keepUntil: number
 }
 
-/** A guard within one process: a promise that this gate's verifier is the only one. */
+/**
+ * A guard within one process: a promise that this gate's verifier is the only one. A clock that is set back makes credentials
+ * good again that were forgotten (replay): of what ends when those did, nobody can tell, and that is an outage.
+ */
 export function createLocalReplayGuard(clock: Clock, options: LocalReplayGuardOptions = {}): ReplayGuard {
   const entriesMax = options.entriesMax ?? 500_000
   let generations: readonly Generation[] = []
+  const forgotten = buildNoEnds()
+
+  const forget = (now: number): void => {
+    const over = generations.filter(({ keepUntil }) => keepUntil < now)
+    if (over.length === 0) return
+    for (const { ends } of over) widen(forgotten, ends)
+    generations = generations.filter(({ keepUntil }) => keepUntil >= now)
+  }
 
   const findGeneration = (now: number): Generation => {
-    if (generations.some(({ keepUntil }) => keepUntil < now)) {
-      generations = generations.filter(({ keepUntil }) => keepUntil >= now)
-    }
     const last = generations.at(-1)
     if (last !== undefined && Math.abs(now - last.openedAt) < GENERATION_SECONDS) return last
-    const opened = { openedAt: now, digests: new Set<string>(), keepUntil: now }
+    const opened = { openedAt: now, digests: new Set<string>(), keepUntil: now, ends: buildNoEnds() }
     generations = [...generations, opened]
     return opened
   }
@@ -175,6 +191,15 @@ export function createLocalReplayGuard(clock: Clock, options: LocalReplayGuardOp
       requireDigest(credentialDigest)
       if (generations.some(({ digests }) => digests.has(credentialDigest))) return Promise.resolve(false)
       const now = clock() / 1000
+      forget(now)
+      if (expiresAt >= forgotten.first && expiresAt <= forgotten.last) {
+        return Promise.reject(
+          new Outage(
+            'replay_guard_unavailable',
+            'the clock is back at a time whose credentials are forgotten',
+          ),
+        )
+      }
       const generation = findGeneration(now)
       if (generations.reduce((count, { digests }) => count + digests.size, 0) >= entriesMax) {
         return Promise.reject(
@@ -182,10 +207,20 @@ export function createLocalReplayGuard(clock: Clock, options: LocalReplayGuardOp
         )
       }
       generation.digests.add(credentialDigest)
+      widen(generation.ends, { first: expiresAt, last: expiresAt })
       generation.keepUntil = Math.max(generation.keepUntil, Math.max(expiresAt, now) + KEEP_LONGER_SECONDS)
       return Promise.resolve(true)
     },
   }
+}
+
+function buildNoEnds(): Ends {
+  return { first: Number.POSITIVE_INFINITY, last: Number.NEGATIVE_INFINITY }
+}
+
+function widen(ends: Ends, { first, last }: Readonly<Ends>): void {
+  ends.first = Math.min(ends.first, first)
+  ends.last = Math.max(ends.last, last)
 }
 
 /** @throws TypeError: a bug of the caller, not a refusal. */

@@ -1,6 +1,7 @@
 /** CONTRACT `/readyz`: dependencies by name, cached one second; says nothing but "ok", "failed" or "off". */
 
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { READINESS_TURN_MILLISECONDS } from '../../src/limits.ts'
 import { createReadiness } from '../../src/readiness.ts'
 import { createMemoryLog } from './in-memory-ports.ts'
 
@@ -41,12 +42,33 @@ describe('readiness', () => {
     expect(world.asked).toBe(2)
   })
 
-  it.each([
-    [true, 1],
-    [false, 3],
-  ])('of requests that come together is asked for together only where promises may be shared (%s: %i)', async (mayShare, asked) => {
+  it('is asked for again once the clock was set back', async () => {
+    const { world, find } = setUp()
+    await find()
+    world.isUp = false
+    world.now -= 1
+    expect((await find()).isReady).toBe(false)
+  })
+})
+
+describe('readiness asked for by many at once', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  it.each([true, false])('asks the dependencies once (promises shared: %s)', async (mayShare) => {
     const { world, find } = setUp(mayShare)
-    await Promise.all([find(), find(), find()])
-    expect(world.asked).toBe(asked)
-  }) // prettier-ignore
+    const all = Promise.all(Array.from({ length: 500 }, find))
+    await vi.advanceTimersByTimeAsync(READINESS_TURN_MILLISECONDS)
+    expect((await all).every(({ isReady }) => isReady)).toBe(true)
+    expect(world.asked).toBe(1)
+  })
+
+  it('is not ready, without promises to share, where nobody gets an answer in time', async () => {
+    const checks = { database: () => new Promise<void>(() => undefined), munge: null }
+    const find = createReadiness({ checks, maySharePromises: false, now: () => 0, log: createMemoryLog() })
+    void find()
+    const second = find()
+    await vi.advanceTimersByTimeAsync(READINESS_TURN_MILLISECONDS)
+    expect(await second).toEqual({ isReady: false, dependencies: { database: 'failed', munge: 'off' } })
+  })
 })

@@ -1,7 +1,11 @@
 /** CONTRACT `SLURM_API_VERSIONS`: learnt from slurmrestd's own document, refreshed, and 503 until learnt. */
 
-import { describe, expect, it } from 'vitest'
-import { OPENAPI_MAX_BYTES } from '../../src/limits.ts'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import {
+  OPENAPI_MAX_BYTES,
+  VERSIONS_TIMEOUT_MILLISECONDS,
+  VERSIONS_TURN_MILLISECONDS,
+} from '../../src/limits.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
 import { createVersionCatalog, readVersions } from '../../src/version-catalog.ts'
@@ -11,7 +15,11 @@ const document = (...versions: readonly number[]) => ({
   paths: Object.fromEntries(versions.map((version) => [`/slurm/v0.0.${version}/jobs/`, {}])),
 })
 
-function setUp(setting: 'auto' | readonly number[] = 'auto', maySharePromises = true) {
+function setUp(
+  setting: 'auto' | readonly number[] = 'auto',
+  maySharePromises = true,
+  timeoutMilliseconds = 5_000,
+) {
   const sent: UpstreamRequest[] = []
   const world = {
     now: 1_000_000,
@@ -26,7 +34,7 @@ function setUp(setting: 'auto' | readonly number[] = 'auto', maySharePromises = 
         return world.answer()
       },
     },
-    timeoutMilliseconds: 5_000,
+    timeoutMilliseconds,
     maySharePromises,
     now: () => world.now,
     log,
@@ -76,17 +84,25 @@ describe('auto', () => {
   })
 
   it.each([
-    [true, 1, 'share one question'],
-    [false, 3, 'ask each for themselves, where no promise may be shared (workerd)'],
-  ])('before anything is known, requests that come together (%s: %i) %s', async (mayShare, count) => {
-    const { catalog, sent } = setUp('auto', mayShare)
-    const all = await Promise.all([1, 2, 3].map(() => catalog.findVersions()))
-    expect(all).toEqual([
-      [40, 41],
-      [40, 41],
-      [40, 41],
-    ])
-    expect(sent).toHaveLength(count)
+    [60_000, VERSIONS_TIMEOUT_MILLISECONDS],
+    [5_000, 5_000],
+  ])('waits no longer than it takes, whatever calls may take (%i: %i)', async (setting, expected) => {
+    const { catalog, sent } = setUp('auto', true, setting)
+    await catalog.findVersions()
+    expect(sent[0]?.timeoutMilliseconds).toBe(expected)
+  })
+
+  it('asks again once the clock was set back, after an answer and after a failure', async () => {
+    const { catalog, sent, world } = setUp()
+    world.answer = gone
+    expect(await outageOf(() => catalog.findVersions())).toBe('versions_unknown')
+    world.now -= 3_600_000
+    world.answer = () => buildAnswer(200, document(41))
+    expect(await catalog.findVersions()).toEqual([41])
+    world.now -= 3_600_000
+    world.answer = () => buildAnswer(200, document(42))
+    expect(await catalog.findVersions()).toEqual([42])
+    expect(sent).toHaveLength(3)
   })
 
   it('notices an upgrade of slurmrestd after five minutes', async () => {
@@ -117,6 +133,8 @@ describe('auto', () => {
     world.answer = () => new Promise(() => undefined)
     void catalog.findVersions()
     expect(await catalog.findVersions()).toEqual([40, 41])
+    world.now += VERSIONS_TURN_MILLISECONDS - 1
+    expect(await catalog.findVersions()).toEqual([40, 41])
     expect(sent).toHaveLength(2)
   })
 
@@ -142,6 +160,31 @@ describe('auto', () => {
       world.now += 1_000
       world.answer = () => buildAnswer(200, document(42))
       expect(await catalog.findVersions()).toEqual([42])
+    },
+  )
+})
+
+describe('before anything is known, requests that come together', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  it.each([true, false])('ask once, and all learn it (promises shared: %s)', async (mayShare) => {
+    const { catalog, sent } = setUp('auto', mayShare)
+    const all = Promise.all(Array.from({ length: 500 }, () => catalog.findVersions()))
+    await vi.advanceTimersByTimeAsync(VERSIONS_TURN_MILLISECONDS)
+    expect(new Set((await all).map(String))).toEqual(new Set(['40,41']))
+    expect(sent).toHaveLength(1)
+  })
+
+  it.each([true, false])(
+    'ask once, and all are 503 where that fails (promises shared: %s)',
+    async (mayShare) => {
+      const { catalog, sent, world } = setUp('auto', mayShare)
+      world.answer = gone
+      const all = Promise.all(Array.from({ length: 500 }, () => outageOf(() => catalog.findVersions())))
+      await vi.advanceTimersByTimeAsync(VERSIONS_TURN_MILLISECONDS)
+      expect(new Set(await all)).toEqual(new Set(['versions_unknown']))
+      expect(sent).toHaveLength(1)
     },
   )
 })

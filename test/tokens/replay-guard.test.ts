@@ -209,6 +209,19 @@ describe('the guard in one process', () => {
     expect(await guard.claim(newDigest(), 1_071)).toBe(true)
   })
 
+  it('lets no replay through after the clock was set back, and takes what is of another time', async () => {
+    let now = 1_000_000
+    const guard = createLocalReplayGuard(() => now)
+    const digest = newDigest()
+    expect(await guard.claim(digest, 1_005)).toBe(true)
+    now = 1_100_000
+    expect(await guard.claim(newDigest(), 1_105)).toBe(true)
+    now = 1_001_000
+    await expect(guard.claim(digest, 1_005)).rejects.toMatchObject({ rule: 'replay_guard_unavailable' })
+    now = 1_010_000
+    expect(await guard.claim(newDigest(), 1_015)).toBe(true)
+  })
+
   it('keeps every digest for its time and forgets it soon after, whatever came between', async () => {
     let now = 1_000_000
     const guard = createLocalReplayGuard(() => now, { entriesMax: 80 })
