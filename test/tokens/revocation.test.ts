@@ -130,7 +130,7 @@ async function endListening({ databaseUser }: GatewayProcess): Promise<void> {
   await waitUntil('there is one to end', async () => {
     const ended = await sql`
       select pg_terminate_backend(pid) from pg_stat_activity
-      where usename = ${databaseUser} and application_name = 'slurmgate changes'`
+      where usename = ${databaseUser} and application_name = 'slurmgate changes' and query like 'listen %'`
     return ended.length === 1
   })
 }
@@ -151,7 +151,7 @@ test('also where the connection that tells one of them ends in the moment of the
       await transaction`select from api_tokens where id = ${issued.id} for update`
       revoking = revoke()
       await waitUntil('the revocation waits', async () => {
-        const waiting = await sql`select from pg_stat_activity where wait_event_type = 'Lock'`
+        const waiting = await sql`select from pg_stat_activity where wait_event = 'transactionid'`
         return waiting.length === 1
       })
       await endListening(gateway)
