@@ -25,9 +25,11 @@ const MANY_JOBS = 5_100
 
 const METHOD = `The process under test (gateway, pipe, nginx with one worker) has the first core to itself where the upstream is the fixed
 one; wrk, the upstream, Postgres, munged and the signer share the others. With a real slurmrestd nobody has a core of its own. Gateways
-run as from the package, with default settings but for \`CACHE_TTL_SECONDS=0\` where it says uncached; their log goes to a file.
-Sides take turns, and medians of the rounds are compared. Each answer is a 200. That uncached answers came from the upstream,
-and others from the cache, is counted at the upstream.
+run as from the package; their log goes to a file. Where it says uncached they have \`CACHE_TTL_SECONDS=0\`, and with the fixed upstream
+as many slots as there are connections, as the other sides do; default settings let one caller have 4, which is the side “4 slots”.
+Behind the MUNGE row are \`CACHE_TTL_SECONDS=0\` and \`REPLAY_GUARD=local\`. All else is by default. Sides take turns, and medians of
+the rounds are compared. Each answer is a 200. That uncached answers came from the upstream, and others from the cache, is counted
+at the upstream.
 `
 
 async function run(isWanted: (row: RowName) => boolean): Promise<string> {
