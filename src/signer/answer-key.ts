@@ -5,7 +5,7 @@
  */
 
 import { CompactEncrypt, compactDecrypt, type CryptoKey } from 'jose'
-import { createBoundedMap } from '../bounded-map.ts'
+import { createBoundedMap, type BoundedMap } from '../bounded-map.ts'
 import { SLURM_TOKENS_KEPT } from '../limits.ts'
 import { webSha256 } from '../munge/sha256.ts'
 import type { Clock, RandomBytes } from '../ports.ts'
@@ -96,6 +96,8 @@ export type SealAnswer = (text: string) => Promise<string>
 
 /** Keys that are open at a time: one for each process of a gateway, and each isolate of a Worker. */
 export const ANSWER_KEYS_KEPT = 1_024
+/** Of one Slurm token: for more gateways at a time it is encrypted anew. */
+const SEALED_OF_TEXT_KEPT = 16
 
 /**
  * At the signer: opens an answer key, which is untrusted, or finds the one of this name among those it has opened.
@@ -105,19 +107,24 @@ export type OpenAnswerKey = (encryptedOrName: string) => Promise<SealAnswer | 'u
 
 export function createAnswerKeyOpener(decryptionKeys: readonly DecryptionKey[]): OpenAnswerKey {
   const open = createBoundedMap<string, SealAnswer>(ANSWER_KEYS_KEPT)
-  const sealed = createBoundedMap<string, string>(SLURM_TOKENS_KEPT)
-  let count = 0
+  /** By the text, which is the same string each time: put together with the key's name it would be hashed for each call anew. */
+  const sealed = createBoundedMap<string, BoundedMap<CryptoKey, string>>(SLURM_TOKENS_KEPT)
+
+  function findSealed(text: string): BoundedMap<CryptoKey, string> {
+    const found = sealed.get(text) ?? createBoundedMap(SEALED_OF_TEXT_KEPT)
+    sealed.set(text, found)
+    return found
+  }
 
   /** A Slurm token goes out often: to each key its ciphertext is kept. */
-  function createSeal(key: CryptoKey, number: number): SealAnswer {
+  function createSeal(key: CryptoKey): SealAnswer {
     return async function seal(text) {
-      const name = `${number} ${text}`
-      const known = sealed.get(name)
+      const known = sealed.get(text)?.get(key)
       if (known !== undefined) return known
       const jwe = await new CompactEncrypt(new TextEncoder().encode(text))
         .setProtectedHeader(HEADER)
         .encrypt(key)
-      sealed.set(name, jwe)
+      findSealed(text).set(key, jwe)
       return jwe
     }
   }
@@ -125,7 +132,7 @@ export function createAnswerKeyOpener(decryptionKeys: readonly DecryptionKey[]):
   async function openWhole(encrypted: string, name: string): Promise<SealAnswer | null> {
     const bytes = await decryptAsSigner(encrypted, TYPE, decryptionKeys)
     if (bytes?.length !== KEY_BYTES) return null
-    const seal = createSeal(await importKey(new Uint8Array(bytes), 'encrypt'), (count += 1))
+    const seal = createSeal(await importKey(new Uint8Array(bytes), 'encrypt'))
     open.set(name, seal)
     return seal
   }
