@@ -23,6 +23,8 @@ const IN_FLIGHT = 8
 const CALLS_IN_FLIGHT = 32
 const ROUNDS = 5
 const WARM_UP_ROUNDS = 2
+/** A difference of some hundredths: of these the median, first one way and then the other one first. */
+const SIGNING_ROUNDS = 16
 const BATCH_MAX = 10_000
 /** Credentials live 5 s: a batch is no larger than what the last one's rate uses up in this time. */
 const BATCH_SECONDS = 1.5
@@ -30,10 +32,14 @@ const FIRST_BATCH = 1_000
 
 interface Way {
   readonly name: string
-  /** @returns calls per second. */
-  measure(): Promise<number>
-  /** CPU time of both ends for a call so far, in milliseconds; 0 where it is not known. */
-  findCost(): number
+  measure(): Promise<Measured>
+}
+
+interface Measured {
+  /** Calls per second. */
+  readonly rate: number
+  /** CPU time of both ends for a call, in milliseconds; 0 where it is not known. */
+  readonly cost: number
 }
 
 /** @param parameters `--memory`: what the verifier holds after a million verifications, instead of the rates. */
@@ -57,6 +63,7 @@ export async function runBench(parameters: readonly string[]): Promise<void> {
     else {
       const ways = buildWays({ daemon, munged, makeBatch, verifier, signer, database: database.db })
       printRates(ways, await measureRates(daemon, ways))
+      printSigning(await measureSigning(daemon, ways))
     }
   } finally {
     await database.close()
@@ -96,7 +103,10 @@ function buildWays({ daemon, munged, makeBatch, verifier, signer, database }: St
     })
   return [
     decodes('unmunge, a process for each', (text) => unmunge(daemon.socketPath, text)),
-    { name: 'remunge -d -T 8, pairs', measure: () => remunge(daemon.socketPath), findCost: () => 0 },
+    {
+      name: 'remunge -d -T 8, pairs',
+      measure: async () => ({ rate: await remunge(daemon.socketPath), cost: 0 }),
+    },
     decodes('socket client, decode', (text) => decode(munged, text)),
     asks('verifier over HTTP, local guard', verifier, withLocalGuard),
     asks(WITHOUT_SIGNER, verifier, withPostgres),
@@ -112,31 +122,59 @@ async function measureRates(
   const rates = ways.map((): number[] => [])
   for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
     for (const [index, way] of ways.entries()) {
-      // What it remembers of one way would slow it for the next: a third, after two seconds of remunge (measured).
-      await daemon.stop()
-      await daemon.start()
-      const rate = await way.measure()
+      const { rate } = await measureAlone(daemon, way)
       if (round >= 0) rates[index]?.push(rate)
     }
   }
   return rates
 }
 
+async function measureAlone(daemon: MungeDaemon, way: Way): Promise<Measured> {
+  // What it remembers of one way would slow it for the next: a third, after two seconds of remunge (measured).
+  await daemon.stop()
+  await daemon.start()
+  return way.measure()
+}
+
+interface Pair {
+  readonly plain: Measured
+  readonly signed: Measured
+}
+
+async function measureSigning(daemon: MungeDaemon, ways: readonly Way[]): Promise<readonly Pair[]> {
+  const findWay = (wanted: string): Way => {
+    const found = ways.find(({ name }) => name === wanted)
+    if (found === undefined) throw new TypeError(`no way is called ${wanted}`)
+    return found
+  }
+  const pairs: Pair[] = []
+  for (let round = 0; round < SIGNING_ROUNDS; round += 1) {
+    const isPlainFirst = round % 2 === 0
+    const [first, second] = isPlainFirst ? [WITHOUT_SIGNER, WITH_SIGNER] : [WITH_SIGNER, WITHOUT_SIGNER]
+    const one = await measureAlone(daemon, findWay(first))
+    const other = await measureAlone(daemon, findWay(second))
+    pairs.push(isPlainFirst ? { plain: one, signed: other } : { plain: other, signed: one })
+  }
+  return pairs
+}
+
 function printRates(ways: readonly Way[], rates: readonly (readonly number[])[]): void {
   const [spawned = 0, paired = 0] = rates.map(findMedian)
   const rows = ways.map(({ name }, index): Row => ({ name, rates: rates[index] ?? [] }))
   process.stdout.write(formatRates(rows, { 'x unmunge': spawned, 'x remunge': paired }))
-  const findRates = (name: string): readonly number[] => rows.find((row) => row.name === name)?.rates ?? []
-  const plain = findRates(WITHOUT_SIGNER)
-  // Round by round: what disturbs both ways of one round disturbs the ratio least.
-  const ratio = findMedian(findRates(WITH_SIGNER).map((rate, round) => rate / (plain[round] ?? Number.NaN)))
-  const findCost = (name: string): number => ways.find((way) => way.name === name)?.findCost() ?? Number.NaN
-  const [cost, plainCost] = [findCost(WITH_SIGNER), findCost(WITHOUT_SIGNER)].map((ms) =>
-    Math.round(ms * 1000),
-  )
+}
+
+/** Round by round: what disturbs both ways of one round disturbs the ratio least. */
+function printSigning(pairs: readonly Pair[]): void {
+  const rate = findMedian(pairs.map(({ plain, signed }) => signed.rate / plain.rate))
+  const cost = findMedian(pairs.map(({ plain, signed }) => signed.cost / plain.cost))
+  const [signedCost, plainCost] = [
+    findMedian(pairs.map(({ signed }) => signed.cost)),
+    findMedian(pairs.map(({ plain }) => plain.cost)),
+  ].map((milliseconds) => Math.round(milliseconds * 1000))
   process.stdout.write(
-    `signing: ${ratio.toFixed(2)} x the rate without it (median of the rounds); ` +
-      `CPU of gateway and verifier ${String(cost)} µs a call, ${String(plainCost)} µs without it\n`,
+    `signing, medians of ${String(pairs.length)} rounds: ${rate.toFixed(2)} x the rate without it; ` +
+      `${cost.toFixed(3)} x the CPU time of gateway and verifier (${String(signedCost)} µs a call, ${String(plainCost)} µs without it)\n`,
   )
 }
 
@@ -151,22 +189,16 @@ function buildWay(
 ): Way {
   const { makeBatch, inFlight, call, findCpu } = parts
   let size = FIRST_BATCH
-  const sum = { rounds: 0, cpu: 0, calls: 0 }
   return {
     name,
     async measure() {
       const batch = await makeBatch(size)
       const before = findCpu()
       const rate = await measureRate(batch, inFlight, call)
-      sum.rounds += 1
-      if (sum.rounds > WARM_UP_ROUNDS) {
-        sum.cpu += findCpu() - before
-        sum.calls += batch.length
-      }
+      const cost = (findCpu() - before) / batch.length
       size = Math.max(inFlight, Math.min(BATCH_MAX, Math.round(rate * BATCH_SECONDS)))
-      return rate
+      return { rate, cost }
     },
-    findCost: () => sum.cpu / sum.calls,
   }
 }
 
