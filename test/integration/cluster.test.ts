@@ -9,6 +9,7 @@ import { describeIssueLookUp } from './suites/issue-look-up.ts'
 import { describeMunge } from './suites/munge.ts'
 import { describeOpenApi } from './suites/openapi.ts'
 import { describePublishedExamples } from './suites/published-examples.ts'
+import { describeSignerSideRotation } from './suites/rotation-at-signer.ts'
 import { describeOwnKeyRotation } from './suites/rotation-own-keys.ts'
 import { describeSlurmKeyRotation } from './suites/rotation-slurm-keys.ts'
 import { describeSigner } from './suites/signer.ts'
@@ -37,6 +38,7 @@ describe('MUNGE credentials', () => describeMunge(requireCluster))
 describe('YAML of MUNGE callers', () => describeYaml(requireCluster))
 describe('a gateway without a key', () => describeSigner(requireCluster))
 describe('rotation of Slurm’s keys', () => describeSlurmKeyRotation(requireCluster))
+describe('rotation of Slurm’s keys at the signer', () => describeSignerSideRotation(requireCluster))
 describe('rotation of the gate’s own keys', () => describeOwnKeyRotation(requireCluster))
 describe('account confinement', () => describeConfinement(requireCluster))
 describe('the OpenAPI document', () => describeOpenApi(requireCluster))

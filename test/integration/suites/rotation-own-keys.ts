@@ -9,45 +9,31 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runCli } from '../../support/cli.ts'
-import { Front } from '../../support/front.ts'
-import { createLogin } from '../../support/login-role.ts'
+import { Place } from '../../support/place.ts'
 import { waitUntil } from '../../support/program.ts'
 import { requestRaw, type RawAnswer, type RawHeader } from '../../support/raw-http.ts'
 import { startSteadyCaller } from '../../support/steady-caller.ts'
 import { startVerifier, type Environment } from '../../support/surroundings.ts'
 import { ALICE, bearer, mungeHeader, OWN_ACCOUNT, parseAnswer, type RealCluster } from '../real-cluster.ts'
-
-/** What a replaceable process is started with, and how it is reached. */
-interface Place {
-  environment: Environment
-  front: Front | null
-  stop: (() => Promise<void>) | null
-}
+import { NO_KEY, prepareSigning } from '../signing.ts'
 
 export function describeOwnKeyRotation(requireCluster: () => RealCluster): void {
   const directory = mkdtempSync(join(tmpdir(), 'slurmgate-rotation-'))
-  const verifier: Place = { environment: {}, front: null, stop: null }
-  const gateway: Place = { environment: {}, front: null, stop: null }
+  const [verifier, gateway] = [new Place(), new Place()]
+  let verifierEnvironment: Environment = {}
+  let gatewayEnvironment: Environment = {}
   let issuer: Environment = {}
 
-  /** The new one first, then new connections go to it, then the old one answers what it has and ends. */
-  async function replace(place: Place, start: () => Promise<{ port: number; stop: () => Promise<void> }>) {
-    const { port, stop } = await start()
-    if (place.front === null) place.front = await Front.start(port)
-    else place.front.pointTo(port)
-    await place.stop?.()
-    place.stop = stop
-  }
   async function replaceVerifier(change: Environment): Promise<void> {
-    verifier.environment = { ...verifier.environment, ...change }
-    await replace(verifier, async () => {
-      const { port, program } = await startVerifier(verifier.environment)
+    verifierEnvironment = { ...verifierEnvironment, ...change }
+    await verifier.replace(async () => {
+      const { port, program } = await startVerifier(verifierEnvironment)
       return { port, stop: () => program.stop() }
     })
   }
   async function replaceGateway(change: Environment): Promise<void> {
-    gateway.environment = { ...gateway.environment, ...change }
-    await replace(gateway, () => requireCluster().startGateway(gateway.environment))
+    gatewayEnvironment = { ...gatewayEnvironment, ...change }
+    await gateway.replace(() => requireCluster().startGateway(gatewayEnvironment))
   }
 
   const run = async (parameters: readonly string[], environment: Environment = issuer): Promise<string> => {
@@ -61,7 +47,7 @@ export function describeOwnKeyRotation(requireCluster: () => RealCluster): void 
     return JSON.parse(text) as { id: string; token: string }
   }
   const issue = async (environment?: Environment): Promise<string> => (await issueNamed(environment)).token
-  const call = (header: RawHeader, port = gateway.front?.port ?? 0): Promise<RawAnswer> => {
+  const call = (header: RawHeader, port = gateway.port): Promise<RawAnswer> => {
     const request = { method: 'GET', target: '/slurm/latest/diag', headers: [header] }
     return requestRaw({ host: '127.0.0.1', port }, request, { timeoutMilliseconds: 30_000 })
   }
@@ -71,12 +57,12 @@ export function describeOwnKeyRotation(requireCluster: () => RealCluster): void 
     describeAnswer(await call(bearer(token), port))
   /** Of another gateway beside the one that serves. */
   async function askOther<T>(change: Environment, ask: (port: number) => Promise<T>): Promise<T> {
-    const other = await requireCluster().startGateway({ ...gateway.environment, ...change })
+    const other = await requireCluster().startGateway({ ...gatewayEnvironment, ...change })
     return await ask(other.port).finally(() => other.stop())
   }
   async function diagnose(change: Environment): Promise<readonly string[]> {
     const environment = {
-      ...gateway.environment,
+      ...gatewayEnvironment,
       SLURMRESTD_URL: requireCluster().slurm.slurmrestdUrl,
       ...change,
     }
@@ -112,41 +98,20 @@ export function describeOwnKeyRotation(requireCluster: () => RealCluster): void 
     return path
   }
   const makeKey = (): string => randomBytes(32).toString('base64')
-  const [oldKey, newKey, oldTokenKey, newTokenKey] = [makeKey(), makeKey(), makeKey(), makeKey()]
+  const [newKey, newTokenKey] = [makeKey(), makeKey()]
+  let oldKey = ''
 
   beforeAll(async () => {
-    const { databaseUrl, munged, slurm } = requireCluster()
-    await run(['db', 'grants', '--apply'], { DATABASE_URL: databaseUrl })
-    const gate = await createLogin(databaseUrl, { memberOf: ['slurmgate_gateway'] })
-    const staff = await createLogin(databaseUrl, { memberOf: ['slurmgate_issuer'] })
-    const SIGNER_PRIVATE_KEY_FILE = join(directory, 'first.jwk')
-    const SIGNER_PUBLIC_KEY = await run(['signer-key', 'new', SIGNER_PRIVATE_KEY_FILE])
-    const TOKEN_KEY_FILE = write('old-token.key', oldTokenKey)
-    issuer = { DATABASE_URL: staff.url, TOKEN_KEY_FILE }
-    await replaceVerifier({
-      MUNGE_SOCKET: munged.socket,
-      MUNGE_VERIFIER_KEY: oldKey,
-      VERIFIER_SIGNS: 'yes',
-      DATABASE_URL: gate.url,
-      SLURM_JWT_HS256_KEY_FILE: slurm.hs256KeyFile,
-      SIGNER_PRIVATE_KEY_FILE,
-      TOKEN_KEY_FILE,
-    })
-    await replaceGateway({
-      DATABASE_URL: gate.url,
-      SLURM_TOKEN_SIGNER: 'verifier',
-      SIGNER_PUBLIC_KEY,
-      MUNGE_VERIFIER_URL: `http://127.0.0.1:${String(verifier.front?.port)}`,
-      MUNGE_VERIFIER_KEY: oldKey,
-      SLURM_JWT_HS256_KEY_FILE: undefined,
-      MUNGE_SOCKET: undefined,
-    })
+    const signing = await prepareSigning(requireCluster(), directory)
+    oldKey = signing.gateway['MUNGE_VERIFIER_KEY'] ?? ''
+    issuer = signing.issuer
+    await replaceVerifier(signing.signer)
+    const MUNGE_VERIFIER_URL = `http://127.0.0.1:${String(verifier.port)}`
+    await replaceGateway({ ...signing.gateway, ...NO_KEY, MUNGE_VERIFIER_URL })
   })
   afterAll(async () => {
-    for (const { stop, front } of [gateway, verifier]) {
-      await stop?.()
-      await front?.stop()
-    }
+    await gateway.stop()
+    await verifier.stop()
     rmSync(directory, { recursive: true, force: true })
   })
 
@@ -172,10 +137,10 @@ export function describeOwnKeyRotation(requireCluster: () => RealCluster): void 
 
   test('the signer’s key: both at the signer, the new one at the gateway, the old one out: no call fails', async () => {
     const callers = startCallers(await issue())
-    const oldPublicKey = gateway.environment['SIGNER_PUBLIC_KEY']
+    const oldPublicKey = gatewayEnvironment['SIGNER_PUBLIC_KEY']
     const nextFile = join(directory, 'second.jwk')
     const SIGNER_PUBLIC_KEY = await run(['signer-key', 'new', nextFile])
-    const [next, old] = [nextFile, join(directory, 'first.jwk')].map((path) => readFileSync(path, 'utf8'))
+    const [next, old] = [nextFile, join(directory, 'signer.jwk')].map((path) => readFileSync(path, 'utf8'))
     const bothFile = write('both.jwk', `{"keys": [${String(next)}, ${String(old)}]}`)
     await replaceVerifier({ SIGNER_PRIVATE_KEY_FILE: bothFile })
     await callers.pass()
@@ -197,6 +162,7 @@ export function describeOwnKeyRotation(requireCluster: () => RealCluster): void 
     const [kept, revoked] = [await issue(), await issueNamed()]
     const oldIssuer = issuer
     const callers = startCallers(kept)
+    const oldTokenKey = readFileSync(join(directory, 'token.key'), 'utf8')
     const both = `${newTokenKey}\n${oldTokenKey}\n`
     await replaceVerifier({ TOKEN_KEY_FILE: write('both-token.key', both) })
     await callers.pass()
@@ -229,7 +195,7 @@ export function describeOwnKeyRotation(requireCluster: () => RealCluster): void 
   })
 
   test('doctor with the signer’s environment looks at all of its keys, and at Slurm', async () => {
-    const environment = { ...verifier.environment, SLURMRESTD_URL: requireCluster().slurm.slurmrestdUrl }
+    const environment = { ...verifierEnvironment, SLURMRESTD_URL: requireCluster().slurm.slurmrestdUrl }
     const { stdout, stderr } = await runCli(['doctor', '--json'], { environment })
     expect(stderr).toBe('')
     const found = JSON.parse(stdout) as { dependency: string; state: string }[]

@@ -4,7 +4,7 @@
  */
 
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeJwt } from 'jose'
@@ -16,7 +16,6 @@ import { parseEncryptionKey, type EncryptionKey } from '../../../src/signer/encr
 import { encryptToken } from '../../../src/signer/encrypted-token.ts'
 import { runProgram, sleep, type Program } from '../../support/program.ts'
 import { CLI_PATH, startVerifier, type Environment } from '../../support/surroundings.ts'
-import { createLogin } from '../../support/login-role.ts'
 import {
   ALICE,
   bearer,
@@ -30,6 +29,7 @@ import {
   type RealCluster,
   type RealGateway,
 } from '../real-cluster.ts'
+import { NO_KEY, prepareSigning } from '../signing.ts'
 
 const HERE: ClientAddress = { address: '127.0.0.1', isDirectLoopback: true, hostAddresses: [] }
 
@@ -48,38 +48,12 @@ function digest(token: string): Uint8Array {
 }
 
 async function startField(cluster: RealCluster, directory: string): Promise<Field> {
-  const run = (environment: Environment, parameters: readonly string[]): Promise<string> =>
-    runProgram(process.execPath, [CLI_PATH, ...parameters], { environment })
-  await run({ DATABASE_URL: cluster.databaseUrl }, ['db', 'grants', '--apply'])
-  const gate = await createLogin(cluster.databaseUrl, { memberOf: ['slurmgate_gateway'] })
-  const staff = await createLogin(cluster.databaseUrl, { memberOf: ['slurmgate_issuer'] })
-  const tokenKeyFile = join(directory, 'token.key')
-  writeFileSync(tokenKeyFile, randomBytes(32).toString('base64'), { mode: 0o600 })
-  const keyFile = join(directory, 'signer.jwk')
-  const publicKey = await run({}, ['signer-key', 'new', keyFile])
-  const verifierKey = randomBytes(32).toString('base64')
-  const signer = await startVerifier({
-    MUNGE_SOCKET: cluster.munged.socket,
-    MUNGE_VERIFIER_KEY: verifierKey,
-    VERIFIER_SIGNS: 'yes',
-    DATABASE_URL: gate.url,
-    SLURM_JWT_HS256_KEY_FILE: cluster.slurm.hs256KeyFile,
-    SIGNER_PRIVATE_KEY_FILE: keyFile,
-    TOKEN_KEY_FILE: tokenKeyFile,
-  })
-  const secrets = {
-    DATABASE_URL: gate.url,
-    SLURM_TOKEN_SIGNER: 'verifier',
-    SIGNER_PUBLIC_KEY: publicKey.trim(),
-    MUNGE_VERIFIER_URL: `http://127.0.0.1:${String(signer.port)}`,
-    MUNGE_VERIFIER_KEY: verifierKey,
-  }
-  const gateway = await cluster.startGateway({
-    ...secrets,
-    SLURM_JWT_HS256_KEY_FILE: undefined,
-    MUNGE_SOCKET: undefined,
-  })
-  const issuer = { DATABASE_URL: staff.url, TOKEN_KEY_FILE: tokenKeyFile }
+  const signing = await prepareSigning(cluster, directory)
+  const signer = await startVerifier(signing.signer)
+  const secrets = { ...signing.gateway, MUNGE_VERIFIER_URL: `http://127.0.0.1:${String(signer.port)}` }
+  const gateway = await cluster.startGateway({ ...secrets, ...NO_KEY })
+  const run = (parameters: readonly string[]): Promise<string> =>
+    runProgram(process.execPath, [CLI_PATH, ...parameters], { environment: signing.issuer })
   const names = ['--name', 'signed', '--user', ALICE.name, '--issued-by', 'tests', '--account']
   return {
     signer,
@@ -87,10 +61,8 @@ async function startField(cluster: RealCluster, directory: string): Promise<Fiel
     secrets,
     sql: postgres(cluster.databaseUrl, { max: 1, onnotice: () => undefined }),
     issue: async (account) =>
-      (
-        await run(issuer, ['token', 'issue', ...names, account, '--scope', 'slurm:read,slurm:jobs:manage'])
-      ).trimEnd(),
-    runCli: (parameters) => run(issuer, parameters),
+      (await run(['token', 'issue', ...names, account, '--scope', 'slurm:read,slurm:jobs:manage'])).trimEnd(),
+    runCli: run,
   }
 }
 
