@@ -15,6 +15,10 @@ import { isRefusal, refuse, type Refusal } from './refusal.ts'
 /** Principal and call, allowed. Built here and nowhere else. */
 export type Grant = AuthorizedCall
 
+type GrantedJobs = Pick<Grant, 'listedJobs' | 'checkedJobs' | 'sendBefore'>
+
+const NO_JOBS: GrantedJobs = { listedJobs: [], checkedJobs: [], sendBefore: null }
+
 /** Not exported, and of a class with a protected field: no other file can make one. */
 class AuthorizedCall {
   protected readonly isAuthorized = true
@@ -30,20 +34,13 @@ class AuthorizedCall {
   /** Unix milliseconds until which what was seen of those jobs counts; null: none was looked at. */
   readonly sendBefore: number | null
 
-  constructor(parts: {
-    principal: Principal
-    call: Call
-    rule: GrantRule
-    listedJobs?: readonly string[]
-    checkedJobs?: readonly string[]
-    sendBefore?: number | null
-  }) {
-    this.principal = parts.principal
-    this.call = parts.call
-    this.rule = parts.rule
-    this.listedJobs = parts.listedJobs ?? []
-    this.checkedJobs = parts.checkedJobs ?? []
-    this.sendBefore = parts.sendBefore ?? null
+  constructor(principal: Principal, call: Call, rule: GrantRule, jobs: GrantedJobs = NO_JOBS) {
+    this.principal = principal
+    this.call = call
+    this.rule = rule
+    this.listedJobs = jobs.listedJobs
+    this.checkedJobs = jobs.checkedJobs
+    this.sendBefore = jobs.sendBefore
   }
 }
 
@@ -86,14 +83,16 @@ export async function authorizeCall(
   if (confined.kind === 'refusal') return confined
   const refusal = isRestricted(principal) ? judgeFlags(confined.call) : null
   if (refusal !== null) return refusal
-  const grant = { principal, call: confined.call, listedJobs: confined.listedJobs }
-  if (!isRestricted(principal)) return new AuthorizedCall({ ...grant, rule: 'token_scope' })
+  const { listedJobs } = confined
+  const listed = { listedJobs, checkedJobs: [], sendBefore: null }
+  if (!isRestricted(principal)) return new AuthorizedCall(principal, confined.call, 'token_scope', listed)
   const checkedJobs = findJobsToCheck(confined)
-  if (checkedJobs === null) return new AuthorizedCall({ ...grant, rule: 'token_scope' })
-  if (checkedJobs.length === 0) return new AuthorizedCall({ ...grant, rule: 'token_account' })
+  if (checkedJobs === null) return new AuthorizedCall(principal, confined.call, 'token_scope', listed)
+  if (checkedJobs.length === 0) return new AuthorizedCall(principal, confined.call, 'token_account', listed)
   const checked = await checkJobs(principal, call.operation.version, checkedJobs)
   if ('kind' in checked) return checked
-  return new AuthorizedCall({ ...grant, ...checked, rule: 'token_account', checkedJobs })
+  const jobs = { listedJobs, checkedJobs, sendBefore: checked.sendBefore }
+  return new AuthorizedCall(principal, confined.call, 'token_account', jobs)
 }
 
 /** As in the document of a bulk call: what reaches beyond the named job was not looked at. */
@@ -111,7 +110,7 @@ function judgeFlags({ operation, query }: Call): Refusal | null {
 function authorizeMungeCall(principal: Principal, call: Call): Grant | Refusal {
   const body = call.body === null ? null : judgeMungeDocument(call.body, call.operation)
   if (isRefusal(body)) return body
-  return new AuthorizedCall({ principal, call: { ...call, body }, rule: 'munge_user' })
+  return new AuthorizedCall(principal, { ...call, body }, 'munge_user')
 }
 
 /** @returns null: no account decides; []: the document alone decided. */

@@ -77,10 +77,11 @@ export function readJobId({ route, ids }: Operation): string {
 }
 
 /** The upstream path, rebuilt from parsed parts. */
-export function buildPath(operation: Operation): string {
-  const [area, ...parts] = operation.route.template.slice(1).split('/')
-  const filled = parts.map((part) => (isPlaceholder(part) ? encodeText(operation.ids[part] ?? '') : part))
-  return `/${area ?? ''}/${formatVersion(operation.version)}/${filled.join('/')}`
+export function buildPath({ route, version, ids }: Operation): string {
+  const { area, parts, fixed } = TEMPLATES.get(route) ?? readTemplate(route)
+  const rest =
+    fixed ?? parts.map((part) => (isPlaceholder(part) ? encodeText(ids[part] ?? '') : part)).join('/')
+  return `/${area}/${formatVersion(version)}/${rest}`
 }
 
 /** For a path or query: `! ' ( ) *` too, which slurmrestd does not take as they are (measured). */
@@ -109,14 +110,30 @@ interface RouteParts {
   readonly parts: readonly string[]
 }
 
+/** What stands in a route's template. */
+interface Template {
+  readonly area: string
+  /** Behind the version. */
+  readonly parts: readonly string[]
+  /** The same as text; null: ids belong into it. */
+  readonly fixed: string | null
+}
+
+function readTemplate({ template }: Route): Template {
+  const [area = '', ...parts] = template.slice(1).split('/')
+  return { area, parts, fixed: parts.some(isPlaceholder) ? null : parts.join('/') }
+}
+
+const TEMPLATES: ReadonlyMap<Route, Template> = new Map(ROUTES.map((route) => [route, readTemplate(route)]))
+
 /** By area and number of segments, such as `slurm/2`. */
 const ROUTES_BY_SHAPE: ReadonlyMap<string, readonly RouteParts[]> = groupRoutes()
 
 function groupRoutes(): Map<string, RouteParts[]> {
   const groups = new Map<string, RouteParts[]>()
   for (const route of ROUTES) {
-    const [area, ...parts] = route.template.slice(1).split('/')
-    const shape = `${area ?? ''}/${parts.length}`
+    const { area, parts } = readTemplate(route)
+    const shape = `${area}/${parts.length}`
     groups.set(shape, [...(groups.get(shape) ?? []), { route, parts }])
   }
   return groups

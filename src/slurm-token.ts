@@ -49,10 +49,10 @@ export interface SlurmTokenSource<Actor extends NamedUser = Principal> {
    */
   readonly confirm: ((actor: Actor) => Refusal | null | Promise<Refusal | null>) | null
   /**
-   * @returns a token for exactly this principal's user with at least half its life left.
+   * @returns a token for exactly this principal's user with at least half its life left; at once where one is kept.
    * @throws Outage `internal_error` for a denied user: authentication lets none through; those of whoever signs.
    */
-  findToken(actor: Actor): Promise<string>
+  findToken(actor: Actor): string | Promise<string>
 }
 
 /** Signs Slurm tokens with a key of this process, and keeps them for use again. */
@@ -62,6 +62,8 @@ export interface SlurmTokenMinter {
    * @throws Outage `internal_error` for a denied user.
    */
   mint(slurmUser: string): Promise<SlurmToken>
+  /** @returns the same where one is kept; else null. */
+  find(slurmUser: string): SlurmToken | null
 }
 
 export interface SlurmTokenOptions {
@@ -78,7 +80,8 @@ export function createSlurmTokenSource(options: SlurmTokenOptions): SlurmTokenSo
   const minter = createSlurmTokenMinter(options)
   return {
     confirm: null,
-    findToken: async ({ slurmUser }) => (await minter.mint(slurmUser)).token,
+    findToken: ({ slurmUser }) =>
+      minter.find(slurmUser)?.token ?? minter.mint(slurmUser).then(({ token }) => token),
   }
 }
 
@@ -102,16 +105,22 @@ export function createSlurmTokenMinter(options: SlurmTokenOptions): SlurmTokenMi
       .sign(signWith)
   }
 
+  /** Only who is not denied gets one into `kept`. */
+  function find(slurmUser: string): SlurmToken | null {
+    const found = kept.get(slurmUser)
+    if (found === undefined) return null
+    const exactSeconds = now() / 1000
+    return isUsable(found, exactSeconds) && exactSeconds + spareSeconds <= found.useUntil ? found : null
+  }
+
   return {
+    find,
     async mint(slurmUser) {
       if (isDeniedUser(deniedUsers, slurmUser))
         throw new Outage('internal_error', 'a denied user reached the minting of tokens')
-      const exactSeconds = now() / 1000
-      const found = kept.get(slurmUser)
-      const isFresh = (token: SlurmToken): boolean =>
-        isUsable(token, exactSeconds) && exactSeconds + spareSeconds <= token.useUntil
-      if (found !== undefined && isFresh(found)) return found
-      const issuedAt = Math.floor(exactSeconds)
+      const found = find(slurmUser)
+      if (found !== null) return found
+      const issuedAt = Math.floor(now() / 1000)
       const token = await sign(slurmUser, issuedAt)
       const minted = { token, issuedAt, useUntil: issuedAt + Math.floor(lifespanSeconds / 2) }
       kept.set(slurmUser, minted)

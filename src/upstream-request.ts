@@ -22,12 +22,16 @@ export interface UpstreamCall {
   readonly body: CallBody | null
   /** Unix milliseconds after which it must not be sent any more; null: any time. */
   readonly sendBefore: number | null
+}
+
+/** What whoever has a call sent is told of it, and asked. */
+export interface CallEvents {
   /** Which answers may come whole; absent: none. */
   readonly takeWhole?: UpstreamRequest['takeWhole']
-  /** Called when its turn has come, and it goes out now. */
-  readonly onSend?: () => void
+  /** Its turn has come, and it goes out now. */
+  readonly onSend?: (() => void) | undefined
   /** Called once when slurmrestd is done with it, where it was sent. */
-  readonly onEnd?: () => void
+  readonly onEnd?: (() => void) | undefined
 }
 
 export type Accept = 'application/json' | 'application/yaml'
@@ -52,6 +56,7 @@ export function buildUpstreamCall(grant: Grant, headers: HeaderFields): Upstream
 export type SendUpstream<Actor extends NamedUser = Principal> = (
   actor: Actor,
   call: UpstreamCall,
+  events?: CallEvents,
 ) => Promise<UpstreamAnswer>
 
 export interface SendOptions<Actor extends NamedUser> {
@@ -68,16 +73,17 @@ export function createSendUpstream<Actor extends NamedUser>(
   options: SendOptions<Actor>,
 ): SendUpstream<Actor> {
   const { upstream, slurmTokens, slots, nameCaller, timeoutMilliseconds, now } = options
-  return async function sendUpstream(actor, call) {
+  return async function sendUpstream(actor, call, events = NOBODY) {
     const isAccounting = call.target.startsWith('/slurmdb/')
     const giveBack = await slots.take({ caller: nameCaller(actor), isAccounting })
     try {
       // Chosen after the wait for a slot, so that it has at least half its life left when it is used.
-      const token = await slurmTokens.findToken(actor)
+      const found = slurmTokens.findToken(actor)
+      const token = typeof found === 'string' ? found : await found
       if (call.sendBefore !== null && now() > call.sendBefore) {
         throw new Outage('job_check_stale', 'the write waited too long for a slot')
       }
-      call.onSend?.()
+      events.onSend?.()
       return await upstream.send({
         method: call.method,
         target: call.target,
@@ -86,9 +92,9 @@ export function createSendUpstream<Actor extends NamedUser>(
         timeoutMilliseconds,
         onEnd: () => {
           giveBack()
-          call.onEnd?.()
+          events.onEnd?.()
         },
-        takeWhole: call.takeWhole,
+        takeWhole: events.takeWhole,
       })
     } catch (cause) {
       // slurmrestd does not notice that nobody waits: its slot is free when it is done (`onEnd`), not at our 504.
@@ -97,6 +103,8 @@ export function createSendUpstream<Actor extends NamedUser>(
     }
   }
 }
+
+const NOBODY: CallEvents = {}
 
 /** slurmrestd 24.11+ answers 401 to `Authorization` beside its own headers (measured), so only its own are used. */
 function buildHeaders(actor: NamedUser, token: string, call: UpstreamCall): Record<string, string> {

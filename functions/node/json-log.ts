@@ -26,9 +26,10 @@ export function createJsonLog(options: {
     write(level, event, fields) {
       if (SEVERITY[level] < SEVERITY[least]) return
       const time = formatTime(clock())
-      const line = { time, level, event, ...fields }
-      Object.assign(line, { time, level, event })
-      writeLine(`${isPlain(fields) ? JSON.stringify(line) : JSON.stringify(line, writeValue)}\n`)
+      // Put together as text: to copy the fields into one object costs as much as to write them (measured).
+      const start = `{"time":"${time}","level":"${level}","event":${JSON.stringify(event)}`
+      const rest = writeFields(fields)
+      writeLine(rest === '{}' ? `${start}}\n` : `${start},${rest.slice(1)}\n`)
     },
     ...(options.whenWritten && { whenWritten: options.whenWritten }),
   }
@@ -47,14 +48,26 @@ function createTimeFormat(): (milliseconds: number) => string {
   }
 }
 
-/** Whether JSON has a form for everything in it: next to all lines, at half the price. */
-function isPlain(fields: Readonly<Record<string, unknown>>): boolean {
+type Fields = Readonly<Record<string, unknown>>
+
+function writeFields(fields: Fields): string {
+  if (isPlain(fields)) return JSON.stringify(fields)
+  const named: Record<string, unknown> = { ...fields }
+  for (const name of OWN_NAMES) Reflect.deleteProperty(named, name)
+  return JSON.stringify(named, writeValue)
+}
+
+/** Whether JSON has a form for everything in it, and no name is the line's own: next to all lines, at half the price. */
+function isPlain(fields: Fields): boolean {
   for (const name in fields) {
     const value = fields[name]
     if ((typeof value === 'object' && value !== null) || typeof value === 'bigint') return false
+    if (OWN_NAMES.has(name)) return false
   }
   return true
 }
+
+const OWN_NAMES: ReadonlySet<string> = new Set(['time', 'level', 'event'])
 
 /** What JSON has no form for; a log line must never throw. */
 function writeValue(_name: string, value: unknown): unknown {

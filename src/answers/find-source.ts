@@ -12,7 +12,7 @@ import { findReadKind } from '../policy/read-kind.ts'
 import type { Clock, UpstreamAnswer } from '../ports.ts'
 import { nameCaller } from '../principal.ts'
 import { Outage } from '../refusal.ts'
-import type { SendUpstream, UpstreamCall } from '../upstream-request.ts'
+import type { CallEvents, SendUpstream, UpstreamCall } from '../upstream-request.ts'
 import { createAnswerCache } from './answer-cache.ts'
 import { createAnswerMemory, type Held } from './answer-memory.ts'
 import { presentPlain, presentWhole, type Found } from './found.ts'
@@ -80,20 +80,22 @@ export function createSourceFinder(options: FindSourceOptions): FindSource {
     { principal }: Grant,
     call: UpstreamCall,
     mayGoOn: Promise<void> | null,
+    told: Pick<CallEvents, 'onSend' | 'onEnd'> = NOBODY,
   ): Promise<WholeAnswer | UpstreamAnswer> {
     if (mayGoOn !== null) await mayGoOn
     const taken: { held: Held | null } = { held: null }
     let askedAt = uptime()
     const onSend = (): void => {
       askedAt = uptime()
-      call.onSend?.()
+      told.onSend?.()
     }
     const takeWhole = (bytes: number): boolean => {
       taken.held = bytes > settings.entryMaxBytes ? null : memory.reserve(bytes)
       return taken.held !== null
     }
     try {
-      const answer = await requireTokenTaken(await send(principal, { ...call, takeWhole, onSend }))
+      const events = { takeWhole, onSend, onEnd: told.onEnd }
+      const answer = await requireTokenTaken(await send(principal, call, events))
       const { held } = taken
       if (held === null || !(answer.body instanceof Uint8Array)) return answer
       return {
@@ -114,7 +116,7 @@ export function createSourceFinder(options: FindSourceOptions): FindSource {
     const advance = (): void => generations.advance(grant.principal.slurmUser)
     advance()
     try {
-      return present('BYPASS', await ask(grant, { ...call, onEnd: advance }, mayGoOn), false)
+      return present('BYPASS', await ask(grant, call, mayGoOn, { onEnd: advance }), false)
     } finally {
       advance()
     }
@@ -139,7 +141,7 @@ export function createSourceFinder(options: FindSourceOptions): FindSource {
       generation,
       caller: nameCaller(grant.principal),
       progress,
-      end: ask(grant, { ...call, onSend }, mayGoOn)
+      end: ask(grant, call, mayGoOn, { onSend })
         .finally(leave)
         .then((fetched) => {
           if (!('held' in fetched)) return fetched
@@ -220,6 +222,8 @@ export function createSourceFinder(options: FindSourceOptions): FindSource {
     return present('HIT', whole)
   }
 }
+
+const NOBODY: CallEvents = {}
 
 /** slurmrestd is not there, or does not answer. Whoever is told to wait by this gate (`overloaded`) is not given old news. */
 const STALE_RULES: ReadonlySet<string> = new Set(['upstream_unreachable', 'upstream_timeout'])

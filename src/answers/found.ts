@@ -60,5 +60,6 @@ export function deliverFound(found: Found, request: Conditions, version: number)
     found.release()
     return { status: 304, headers, body: null }
   }
-  return { ...buildForwarded(found.answer, headers), onDelivered: found.release }
+  const { status, body } = buildForwarded(found.answer, headers)
+  return { status, headers, body, onDelivered: found.release }
 }

@@ -31,7 +31,7 @@ export interface SignerTokenStore<Row extends SignerRow> {
 
 export interface SignerParts<Row extends SignerRow> {
   readonly decryptionKeys: readonly DecryptionKey[]
-  readonly minter: SlurmTokenMinter
+  readonly minter: Pick<SlurmTokenMinter, 'mint'>
   readonly tokens: SignerTokenStore<Row>
   readonly replays: ReplayGuard
   /** Of calls about API tokens: each is answered once by this process. */

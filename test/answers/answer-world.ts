@@ -10,7 +10,7 @@ import { findOperation } from '../../src/operation.ts'
 import type { UpstreamAnswer } from '../../src/ports.ts'
 import type { Principal } from '../../src/principal.ts'
 import { isRefusal } from '../../src/refusal.ts'
-import { buildUpstreamCall, type UpstreamCall } from '../../src/upstream-request.ts'
+import { buildUpstreamCall, type CallEvents, type UpstreamCall } from '../../src/upstream-request.ts'
 import { ALL_VERSIONS, encode, MUNGE_ALICE, parsePath } from '../gateway/in-memory-ports.ts'
 
 export const CACHE_ON: CacheSettings = {
@@ -23,6 +23,7 @@ export const CACHE_ON: CacheSettings = {
 export interface Asked {
   readonly user: string
   readonly call: UpstreamCall
+  readonly events: CallEvents
   /** Lets the answer come. */
   readonly answer: (answer: Promise<UpstreamAnswer> | UpstreamAnswer) => void
 }
@@ -67,19 +68,19 @@ export function createWorld(cache: Partial<CacheSettings> = {}, maySharePromises
     whenWritten: (): Promise<void> | null => null,
   }
   const findSource = createSourceFinder({
-    send: ({ slurmUser }, call) =>
+    send: ({ slurmUser }, call, events = {}) =>
       new Promise((resolve) => {
         const give = (answer: Promise<UpstreamAnswer> | UpstreamAnswer): void => {
           const taken = Promise.resolve(answer).then((one) => {
             // As an upstream client does: whole where it may be.
-            const isWhole = one.body instanceof Uint8Array && call.takeWhole?.(one.body.length) === true
-            call.onEnd?.()
+            const isWhole = one.body instanceof Uint8Array && events.takeWhole?.(one.body.length) === true
+            events.onEnd?.()
             return isWhole || one.body === null ? one : { ...one, body: new Response(one.body).body }
           })
           resolve(taken)
         }
-        if (!world.isQueued) call.onSend?.()
-        world.asked.push({ user: slurmUser, call, answer: give })
+        if (!world.isQueued) events.onSend?.()
+        world.asked.push({ user: slurmUser, call, events, answer: give })
         if (world.isPrompt) give(buildJobs(world.text(slurmUser)))
       }),
     cache: { ...CACHE_ON, ...cache },

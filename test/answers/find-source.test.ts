@@ -255,7 +255,7 @@ describe('a write', () => {
     world.isPrompt = true
     await get()
     expect((await get()).state).toBe('HIT')
-    late?.call.onEnd?.()
+    late?.events.onEnd?.()
     expect((await get()).state).toBe('MISS')
   })
 

@@ -60,7 +60,7 @@ it('nobody waits for the turn of another token of the same user', async () => {
   const dashboard = await begin({ principal: buildDashboard('tok_dashboard') })
   expect([batch.state, own.state, dashboard.state]).toEqual(['MISS', 'COALESCED', 'MISS'])
   // Its turn has come.
-  world.asked[1]?.call.onSend?.()
+  world.asked[1]?.events.onSend?.()
   const third = await begin({ principal: buildDashboard('tok_third') })
   expect(third.state).toBe('COALESCED')
   for (const { answer } of world.asked) answer(buildJobs('x'))

@@ -80,7 +80,7 @@ describe('a token', () => {
       })
     }
     const both = await Promise.all(
-      ['carol', 'dave', 'carol'].map((user) => source.findToken({ slurmUser: user })),
+      ['carol', 'dave', 'carol'].map(async (user) => source.findToken({ slurmUser: user })),
     )
     const names = await Promise.all(both.map(async (token) => (await readClaims(token, START))['sun']))
     expect(names).toEqual(['carol', 'dave', 'carol'])
@@ -106,7 +106,7 @@ describe('a denied user', () => {
   it('is never minted for: whoever is root in Slurm impersonates anyone', async () => {
     const { source } = setUp()
     for (const user of ['root', 'slurm']) {
-      expect(await outageOf(() => source.findToken({ slurmUser: user }))).toBe('internal_error')
+      expect(await outageOf(async () => source.findToken({ slurmUser: user }))).toBe('internal_error')
       await expect(source.findToken({ slurmUser: user })).rejects.not.toThrow(/eyJ/)
     }
   })
@@ -134,7 +134,7 @@ describe('RS256', () => {
     const { source } = setUp(world)
     const key = await importJWK({ ...world.publicJwk, kty: 'RSA' }, 'RS256')
     for (const token of await Promise.all(
-      ['a', 'b', 'c', 'a'].map((user) => source.findToken({ slurmUser: user })),
+      ['a', 'b', 'c', 'a'].map(async (user) => source.findToken({ slurmUser: user })),
     )) {
       await jwtVerify(token, key, { currentDate: new Date(START * 1000) })
     }
