@@ -65,6 +65,7 @@ export class AnswerHandler implements AnswerEvents {
 
   onResponseStart({ status, contentType, contentLength, isClosing }: AnswerStart): void {
     clearTimeout(this.#deadline)
+    this.#deadline = undefined
     if (this.#isLate) {
       this.#end()
       this.#drop()
@@ -84,13 +85,21 @@ export class AnswerHandler implements AnswerEvents {
       return
     }
     if (status >= 400) this.#errorBytesLeft = contentLength
-    const wholeMilliseconds = ANSWER_TIME_LIMITS * this.#request.timeoutMilliseconds
-    this.#deadline = setTimeout(() => this.#cutOff('the answer took too long'), wholeMilliseconds)
     const head = { status, contentType, contentLength }
     const isWhole =
       contentLength === 0 || (contentLength !== null && this.#request.takeWhole?.(contentLength) === true)
-    if (isWhole) this.#gathering = { head, bytes: new Uint8Array(contentLength), filled: 0 }
-    else this.#resolve({ ...head, body: this.#openStream() })
+    if (isWhole) {
+      this.#gathering = { head, bytes: new Uint8Array(contentLength), filled: 0 }
+      return
+    }
+    this.#boundWhole()
+    this.#resolve({ status, contentType, contentLength, body: this.#openStream() })
+  }
+
+  /** Most answers are there at once, and need no timer. Where nothing comes behind the head, silence is timed (`AnswerController`). */
+  #boundWhole(): void {
+    const milliseconds = ANSWER_TIME_LIMITS * this.#request.timeoutMilliseconds
+    this.#deadline = setTimeout(() => this.#cutOff('the answer took too long'), milliseconds)
   }
 
   #openStream(): ReadableStream<Uint8Array> {
@@ -146,6 +155,7 @@ export class AnswerHandler implements AnswerEvents {
     const room = gathering.bytes.length - gathering.filled
     gathering.bytes.set(piece.length > room ? piece.subarray(0, room) : piece, gathering.filled)
     gathering.filled += Math.min(room, piece.length)
+    if (gathering.filled < gathering.bytes.length && this.#deadline === undefined) this.#boundWhole()
   }
 
   #finish(): void {
@@ -153,7 +163,8 @@ export class AnswerHandler implements AnswerEvents {
     this.#body?.close()
     if (this.#gathering === null) return
     const { head, bytes, filled } = this.#gathering
-    if (filled === bytes.length) this.#resolve({ ...head, body: bytes })
+    const { status, contentType, contentLength } = head
+    if (filled === bytes.length) this.#resolve({ status, contentType, contentLength, body: bytes })
     else this.#reject(new Outage('upstream_unreachable', 'slurmrestd stopped in the middle of an answer'))
   }
 

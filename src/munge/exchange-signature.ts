@@ -69,7 +69,10 @@ export function createSignature(
   async function sign(claims: Claims): Promise<string> {
     const [hmac] = derived ?? (await readKeys())
     if (hmac === undefined) throw new TypeError('an exchange needs at least one key')
-    return signJws(header, JSON.stringify({ ...claims, aud: direction.audience, iat: nowSeconds() }), hmac)
+    // As text: to copy the claims costs more than to write them (measured). Of two claims of one name the last one counts.
+    const written = JSON.stringify(claims)
+    const start = written === '{}' ? '{' : `${written.slice(0, -1)},`
+    return signJws(header, `${start}"aud":"${direction.audience}","iat":${nowSeconds()}}`, hmac)
   }
 
   async function open(jws: string): Promise<Opened> {

@@ -184,13 +184,11 @@ export function createVerifierEnd(parts: EndParts): VerifierEnd {
     },
     async signAnswer(request, verdict) {
       const { nonce } = request
-      const kept = keepsKey(request, verdict) || undefined
-      return answers.sign({
-        ...writeVerdict(verdict),
-        nonce,
-        request: await sha256.hashToHex(request.jws),
-        kept,
-      })
+      const claims = writeVerdict(verdict)
+      claims['nonce'] = nonce
+      claims['request'] = await sha256.hashToHex(request.jws)
+      if (keepsKey(request, verdict)) claims['kept'] = true
+      return answers.sign(claims)
     },
   }
 }
@@ -216,8 +214,9 @@ function keepsKey({ answerKey }: GenuineRequest, verdict: Verdict): boolean {
 }
 
 function boundClient(client: ClientAddress): Claims {
+  const { address, isDirectLoopback } = client
   const hostAddresses = client.hostAddresses.slice(0, HOST_ADDRESSES_MAX)
-  return { ...client, hostAddresses, isNamedByEdge: client.isNamedByEdge === true }
+  return { address, isDirectLoopback, hostAddresses, isNamedByEdge: client.isNamedByEdge === true }
 }
 
 /**

@@ -54,7 +54,8 @@ export function addSlurmToken(identity: MungeIdentity, slurmToken: SlurmToken): 
   return { user, uid, credentialDigest, expiresAt, boundDigest, slurmToken }
 }
 
-export function writeVerdict(verdict: Verdict): Claims {
+/** @returns a new object, to which others may add. */
+export function writeVerdict(verdict: Verdict): Record<string, unknown> {
   switch (verdict.kind) {
     case 'identity': {
       // JSON leaves out what is undefined.

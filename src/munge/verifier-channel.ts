@@ -82,7 +82,9 @@ export function createVerifierChannel(parts: VerifierChannelParts): VerifierChan
     timeoutMilliseconds: parts.timeoutMilliseconds ?? TIMEOUT_MILLISECONDS,
   }
   const ask: VerifierChannel['ask'] = async (pending, about) => {
-    const answer = await readAnswer(post, url, JSON.stringify({ ...about, request: pending.jws }), options)
+    const { credential, encrypted } = about
+    const body = JSON.stringify({ credential, encrypted, request: pending.jws })
+    const answer = await readAnswer(post, url, body, options)
     const verdict = await end.openAnswer(answer, pending)
     if (verdict.kind === 'disbelieved') {
       throw unavailable(`its answer is not believed (${verdict.reason}); check MUNGE_VERIFIER_KEY and clocks`)

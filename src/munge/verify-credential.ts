@@ -166,33 +166,34 @@ function judgeOrigin(bond: Bond, client: ClientAddress): Refusal | null {
   return refuse('munge_wrong_host', { description })
 }
 
+type LineFields = Record<string, unknown>
+
 function logDecision(log: Log, client: ClientAddress, evidence: Evidence, rule: string | null): void {
-  log.write('audit', 'munge_decision', {
-    outcome: rule === null ? 'accepted' : 'refused',
-    rule,
-    ...describe(client, evidence),
-  })
+  const line: LineFields = { outcome: rule === null ? 'accepted' : 'refused', rule }
+  describe(line, client, evidence)
+  log.write('audit', 'munge_decision', line)
 }
 
 function logOutage(log: Log, client: ClientAddress, evidence: Evidence, error: unknown): void {
   const rule = error instanceof Outage ? error.rule : 'internal_error'
   const detail = error instanceof Error ? error.message : String(error)
-  log.write('error', 'munge_decision', { outcome: 'outage', rule, detail, ...describe(client, evidence) })
+  const line: LineFields = { outcome: 'outage', rule, detail }
+  describe(line, client, evidence)
+  log.write('error', 'munge_decision', line)
 }
 
 /** A uid stands in answers to refused credentials too: who was turned away. What only the map allows is told. */
 function describe(
+  line: LineFields,
   client: ClientAddress,
   { digest, answer, user, bond, isSigned }: Evidence,
-): Record<string, unknown> {
-  return {
-    credential: digest?.slice(0, 16) ?? null,
-    uid: answer?.uid ?? null,
-    user,
-    client: client.address,
-    origin: answer?.originAddress ?? null,
-    ...(bond === 'map' && { hostBinding: bond }),
-    ...(answer !== null && answer.errorNumber !== 0 && { munged: answer.errorText }),
-    ...(isSigned !== null && { signed: isSigned }),
-  }
+): void {
+  line['credential'] = digest?.slice(0, 16) ?? null
+  line['uid'] = answer?.uid ?? null
+  line['user'] = user
+  line['client'] = client.address
+  line['origin'] = answer?.originAddress ?? null
+  if (bond === 'map') line['hostBinding'] = bond
+  if (answer !== null && answer.errorNumber !== 0) line['munged'] = answer.errorText
+  if (isSigned !== null) line['signed'] = isSigned
 }
