@@ -20,7 +20,6 @@ export default defineConfig({
         test: {
           name: 'conformance',
           include: ['test/conformance/*.test.ts'],
-          fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 300_000,
         },

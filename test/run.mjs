@@ -4,6 +4,7 @@
  */
 
 import { randomInt } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { enclose, isEnclosed } from './run/enclosure.mjs'
 import { install } from '../functions/install.mjs'
 import { installNode24, installPackages } from './run/install.mjs'
@@ -15,6 +16,10 @@ import { runVitest } from './run/vitest.mjs'
 const MINUTE = 60_000
 const OVERALL_LIMIT = 85 * MINUTE
 const SHARE_SEED = '4711'
+/** Tests wait most of their time: for programs to start, and for time limits. So more of them run at once than there are cores. */
+const UNIT_WORKERS = `--maxWorkers=${Math.max(3, availableParallelism() - 1)}`
+/** Both runtimes, with each signer. */
+const CONFORMANCE_WORKERS = '--maxWorkers=4'
 const PARTS = ['check', 'unit', 'conformance', 'integration', 'adversarial', 'node24']
 
 const asked = process.argv.slice(2)
@@ -81,8 +86,10 @@ async function runParts() {
   if (isWanted('check')) {
     results.push({ name: 'check', ...(await runStep('npm', ['run', '-s', 'check'], { limit: 6 * MINUTE })) })
   }
-  if (isWanted('unit')) results.push(await runVitest('unit', { limit: 15 * MINUTE }))
-  if (isWanted('conformance')) results.push(await runVitest('conformance', { limit: 20 * MINUTE }))
+  if (isWanted('unit'))
+    results.push(await runVitest('unit', { limit: 15 * MINUTE, parameters: [UNIT_WORKERS] }))
+  if (isWanted('conformance'))
+    results.push(await runVitest('conformance', { limit: 20 * MINUTE, parameters: [CONFORMANCE_WORKERS] }))
   if (isWanted('integration')) results.push(await runIntegration())
   if (isWanted('adversarial')) results.push(await runAdversarial())
   if (isWanted('node24')) await runOnNode24()
@@ -133,6 +140,7 @@ async function runOnNode24() {
       node: binary,
       label: 'unit on Node 24',
       env: { SLURMGATE_MILLION_TOKENS: 'no' },
+      parameters: [UNIT_WORKERS],
     }),
   )
   results.push(

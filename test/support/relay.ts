@@ -1,6 +1,7 @@
 /** A TCP relay in front of a dependency, so that a case can take the dependency away and give it back. */
 
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { findFreePort } from './free-port.ts'
 
 export class Relay {
   readonly #to: { readonly host: string; readonly port: number }
@@ -18,8 +19,8 @@ export class Relay {
 
   static async start(to: { host: string; port: number }): Promise<Relay> {
     const relay = new Relay(to)
-    await relay.#listen(0)
-    relay.#port = (relay.#server.address() as AddressInfo).port
+    relay.#port = await findFreePort()
+    await relay.#listen(relay.#port)
     return relay
   }
 
