@@ -16,7 +16,7 @@ export type AnswerStart = Pick<UpstreamAnswer, 'status' | 'contentType' | 'conte
   readonly isClosing: boolean
 }
 
-/** In this order; an error may come at any time, and is the last. */
+/** In this order; an error may come at any time, and is the last. From the head on silence is timed, and is an error. */
 export interface AnswerEvents {
   /** Before anything is sent. @returns false: nobody waits any more, so nothing may be sent. */
   onRequestStart(controller: AnswerController): boolean

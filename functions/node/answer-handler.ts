@@ -39,6 +39,8 @@ export class AnswerHandler implements AnswerEvents {
   #stall: NodeJS.Timeout | undefined
   /** First for the head, then for the whole answer. */
   #deadline: NodeJS.Timeout | undefined
+  /** `performance.now()` by which the whole answer has to be there. */
+  #wholeUntil = 0
 
   constructor(
     resolve: (answer: UpstreamAnswer) => void,
@@ -88,17 +90,20 @@ export class AnswerHandler implements AnswerEvents {
     const head = { status, contentType, contentLength }
     const isWhole =
       contentLength === 0 || (contentLength !== null && this.#request.takeWhole?.(contentLength) === true)
+    this.#wholeUntil = performance.now() + ANSWER_TIME_LIMITS * this.#request.timeoutMilliseconds
     if (isWhole) {
       this.#gathering = { head, bytes: new Uint8Array(contentLength), filled: 0 }
+      // While a body still goes out, what the connection times as silence may be none.
+      if (this.#request.body !== null) this.#boundWhole()
       return
     }
     this.#boundWhole()
     this.#resolve({ status, contentType, contentLength, body: this.#openStream() })
   }
 
-  /** Most answers are there at once, and need no timer. Where nothing comes behind the head, silence is timed (`AnswerController`). */
+  /** Most answers to reads are there at once, and need no timer. Where nothing comes behind the head, silence is timed. */
   #boundWhole(): void {
-    const milliseconds = ANSWER_TIME_LIMITS * this.#request.timeoutMilliseconds
+    const milliseconds = this.#wholeUntil - performance.now()
     this.#deadline = setTimeout(() => this.#cutOff('the answer took too long'), milliseconds)
   }
 

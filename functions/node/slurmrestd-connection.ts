@@ -20,7 +20,7 @@ const NOTHING = Buffer.alloc(0)
 export interface PreparedRequest {
   readonly head: string
   readonly body: Uint8Array | null
-  /** Between two pieces of the answer's body. */
+  /** Behind the answer's head, and between two pieces of its body. */
   readonly silenceMilliseconds: number
   readonly events: AnswerEvents
 }

@@ -96,8 +96,9 @@ export type SealAnswer = (text: string) => Promise<string>
 
 /** Keys that are open at a time: one for each process of a gateway, and each isolate of a Worker. */
 export const ANSWER_KEYS_KEPT = 1_024
-/** Of one Slurm token: for more gateways at a time it is encrypted anew. */
-const SEALED_OF_TEXT_KEPT = 16
+/** Slurm tokens whose ciphertexts are kept, and how many of each: one for each process and isolate that has asked lately. */
+const SEALED_TEXTS_KEPT = 1_024
+const SEALED_OF_TEXT_KEPT = 64
 
 /**
  * At the signer: opens an answer key, which is untrusted, or finds the one of this name among those it has opened.
@@ -108,23 +109,24 @@ export type OpenAnswerKey = (encryptedOrName: string) => Promise<SealAnswer | 'u
 export function createAnswerKeyOpener(decryptionKeys: readonly DecryptionKey[]): OpenAnswerKey {
   const open = createBoundedMap<string, SealAnswer>(ANSWER_KEYS_KEPT)
   /** By the text, which is the same string each time: put together with the key's name it would be hashed for each call anew. */
-  const sealed = createBoundedMap<string, BoundedMap<CryptoKey, string>>(SLURM_TOKENS_KEPT)
+  const sealed = createBoundedMap<string, BoundedMap<number, string>>(SEALED_TEXTS_KEPT)
+  let count = 0
 
-  function findSealed(text: string): BoundedMap<CryptoKey, string> {
+  function findSealed(text: string): BoundedMap<number, string> {
     const found = sealed.get(text) ?? createBoundedMap(SEALED_OF_TEXT_KEPT)
     sealed.set(text, found)
     return found
   }
 
   /** A Slurm token goes out often: to each key its ciphertext is kept. */
-  function createSeal(key: CryptoKey): SealAnswer {
+  function createSeal(key: CryptoKey, number: number): SealAnswer {
     return async function seal(text) {
-      const known = sealed.get(text)?.get(key)
+      const known = sealed.get(text)?.get(number)
       if (known !== undefined) return known
       const jwe = await new CompactEncrypt(new TextEncoder().encode(text))
         .setProtectedHeader(HEADER)
         .encrypt(key)
-      findSealed(text).set(key, jwe)
+      findSealed(text).set(number, jwe)
       return jwe
     }
   }
@@ -132,7 +134,7 @@ export function createAnswerKeyOpener(decryptionKeys: readonly DecryptionKey[]):
   async function openWhole(encrypted: string, name: string): Promise<SealAnswer | null> {
     const bytes = await decryptAsSigner(encrypted, TYPE, decryptionKeys)
     if (bytes?.length !== KEY_BYTES) return null
-    const seal = createSeal(await importKey(new Uint8Array(bytes), 'encrypt'))
+    const seal = createSeal(await importKey(new Uint8Array(bytes), 'encrypt'), (count += 1))
     open.set(name, seal)
     return seal
   }

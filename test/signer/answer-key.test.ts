@@ -104,6 +104,18 @@ test('the keys that a signer has have a bound: the oldest has to be sent whole a
   expect(await open(oldest?.name ?? '')).not.toBe('unknown')
 })
 
+test('a Slurm token is encrypted once for each of many gateways: what a name was given before it is given again', async () => {
+  const open = createAnswerKeyOpener(decryptionKeys)
+  const keys = await Promise.all(Array.from({ length: 40 }, () => makeGateway()()))
+  const sealForAll = (): Promise<string[]> =>
+    Promise.all(keys.map(({ encrypted }) => sealWith(open, encrypted)))
+  const sealed = await sealForAll()
+  // Made anew, it would have another initialization vector.
+  expect(await sealForAll()).toEqual(sealed)
+  expect(new Set(sealed).size).toBe(keys.length)
+  for (const [index, key] of keys.entries()) expect(await key.open(sealed[index] ?? '')).toBe(SLURM_TOKEN)
+})
+
 function readParts(jwe: string): string {
   return jwe
     .split('.')
