@@ -120,12 +120,13 @@ async function listen(
   run.end = () => cut(new Error('closed'))
   const onClose = (): void => cut(new Error('the connection was closed'))
   const hearing = openConnection(url, {
+    name: 'slurmgate changes',
     onClose,
     onNotify: (channel) => (channel === TOKEN_CHANGES_CHANNEL ? forget() : comeBack()),
   })
   // Beats go the way that changes go, from another connection: what a connection tells itself comes with the answer to its own
   // statement, also through a pooler that drops what comes between statements (PgBouncer, "Features": LISTEN).
-  const telling = openConnection(url, { onClose, onNotify: () => undefined })
+  const telling = openConnection(url, { name: 'slurmgate beats', onClose, onNotify: () => undefined })
   try {
     const listening = hearing.unsafe(`listen ${TOKEN_CHANGES_CHANNEL}; listen ${beatChannel}`)
     await within(CONNECT_MILLISECONDS, Promise.all([listening, telling.unsafe('select')]), cutOff)
@@ -145,10 +146,14 @@ async function listen(
 
 const CONNECT_MILLISECONDS = 5_000
 
-function openConnection(
-  url: string,
-  told: { readonly onClose: () => void; readonly onNotify: (channel: string) => void },
-): postgres.Sql {
+interface ConnectionParts {
+  /** In `pg_stat_activity`. */
+  readonly name: string
+  readonly onClose: () => void
+  readonly onNotify: (channel: string) => void
+}
+
+function openConnection(url: string, { name, onClose, onNotify }: ConnectionParts): postgres.Sql {
   const options = {
     max: 1,
     idle_timeout: 0,
@@ -158,10 +163,10 @@ function openConnection(
     prepare: false,
     backoff: false,
     onnotice: () => undefined,
-    connection: { application_name: 'slurmgate changes' },
-    onclose: told.onClose,
+    connection: { application_name: name },
+    onclose: onClose,
     // Of the driver's, though not in its types.
-    onnotify: told.onNotify,
+    onnotify: onNotify,
   }
   return postgres(url, options)
 }

@@ -130,7 +130,7 @@ async function endListening({ databaseUser }: GatewayProcess): Promise<void> {
   await waitUntil('there is one to end', async () => {
     const ended = await sql`
       select pg_terminate_backend(pid) from pg_stat_activity
-      where usename = ${databaseUser} and application_name = 'slurmgate changes' and query like 'listen %'`
+      where usename = ${databaseUser} and application_name = 'slurmgate changes'`
     return ended.length === 1
   })
 }
