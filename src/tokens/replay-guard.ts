@@ -11,6 +11,7 @@ import { Outage } from '../refusal.ts'
 import { describeDatabaseError } from './database-error.ts'
 import type { Database } from './database.ts'
 import { gather } from './gather.ts'
+import { prepareOnce } from './prepare-once.ts'
 import { mungeReplays } from './schema.ts'
 
 /** How long a digest is kept after the credential's own end: clocks differ. */
@@ -97,17 +98,9 @@ async function insertClaims(
   const digests = [...new Set(claims.map(({ credentialDigest }) => credentialDigest))].sort()
   const lives = new Map(claims.map(({ credentialDigest, expiresAt }) => [credentialDigest, expiresAt]))
   const rows = JSON.stringify(digests.map((digest) => ({ digest, expires_at: lives.get(digest) })))
-  const keepUntil = sql`greatest(pg_catalog.to_timestamp(claim.expires_at), ${NOW}) + ${KEEP_LONGER_SECONDS}::int * interval '1 second'`
-  const statement = sql`
-    insert into ${mungeReplays} (credential_digest, keep_until)
-    select pg_catalog.decode(claim.digest, 'hex'), ${keepUntil}
-    from pg_catalog.json_to_recordset(${rows}::pg_catalog.text::pg_catalog.json) as claim(digest pg_catalog.text, expires_at double precision)
-    on conflict do nothing
-    returning pg_catalog.encode(credential_digest, 'hex') as digest,
-      extract(epoch from pg_catalog.clock_timestamp())::double precision as told`
   try {
     const askedAt = clock() / 1000
-    const inserted = await db.query((drizzle) => drizzle.execute<{ digest: string; told: number }>(statement))
+    const inserted = await db.query((drizzle) => findInsert(drizzle).execute({ rows }))
     const told = inserted[0]?.told
     if (told !== undefined) {
       watchClock('database', { askedAt, answeredAt: clock() / 1000, told, precisionSeconds: 0 })
@@ -118,6 +111,22 @@ async function insertClaims(
     throw new Outage('replay_guard_unavailable', describeDatabaseError(error))
   }
 }
+
+/** `rows`: JSON text, `[{"digest": hex, "expires_at": Unix seconds}, …]`. */
+const findInsert = prepareOnce((drizzle) =>
+  drizzle
+    .insert(mungeReplays)
+    .select(
+      sql`select pg_catalog.decode(claim.digest, 'hex'), greatest(pg_catalog.to_timestamp(claim.expires_at), ${NOW}) + ${sql.raw(String(KEEP_LONGER_SECONDS))} * interval '1 second'
+      from pg_catalog.json_to_recordset(${sql.placeholder('rows')}::pg_catalog.text::pg_catalog.json) as claim(digest pg_catalog.text, expires_at double precision)`,
+    )
+    .onConflictDoNothing()
+    .returning({
+      digest: sql<string>`pg_catalog.encode(${mungeReplays.credentialDigest}, 'hex')`,
+      told: sql<number>`extract(epoch from pg_catalog.clock_timestamp())::double precision`,
+    })
+    .prepare('claim_munge_credentials'),
+)
 
 /** In portions, each a transaction of its own; where somebody else is at it, it is left to him. */
 async function removeOldRows(db: Database): Promise<void> {

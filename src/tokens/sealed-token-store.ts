@@ -7,6 +7,7 @@ import { eq, sql } from 'drizzle-orm'
 import { Outage } from '../refusal.ts'
 import type { TokenRecord } from '../ports.ts'
 import type { Database, Drizzle } from './database.ts'
+import { prepareOnce } from './prepare-once.ts'
 import type { SealedRow } from './row-seal.ts'
 import { apiTokens } from './schema.ts'
 import { readSealedRow, SEALED_COLUMNS } from './stored-row.ts'
@@ -26,14 +27,10 @@ export interface SealedTokenStore {
 }
 
 export function createSealedTokenStore(db: Database): SealedTokenStore {
-  const prepared = new WeakMap<Drizzle, ReturnType<typeof prepareProbe>>()
+  const findProbe = prepareOnce(prepareProbe)
 
   const probe = async (digest: Uint8Array): Promise<SealedTokenRecord | null> => {
-    const [row] = await db.query((drizzle) => {
-      let statement = prepared.get(drizzle)
-      if (statement === undefined) prepared.set(drizzle, (statement = prepareProbe(drizzle)))
-      return statement.execute({ digest })
-    })
+    const [row] = await db.query((drizzle) => findProbe(drizzle).execute({ digest }))
     return row === undefined ? null : { ...readSealedRow(row), name: row.name }
   }
 

@@ -9,6 +9,7 @@ import type { TokenRecord, TokenStore } from '../ports.ts'
 import { createCacheWatch, DATABASE_TIME, type DatedAnswer, type WatchForCache } from './cache-watch.ts'
 import { buildSchemaMisfit, describeDatabaseError } from './database-error.ts'
 import type { Database, Drizzle } from './database.ts'
+import { prepareOnce } from './prepare-once.ts'
 import { apiTokens, REQUIRED_MIGRATION } from './schema.ts'
 import { readSeconds } from './stored-row.ts'
 
@@ -38,14 +39,10 @@ export interface TokenStoreOptions {
 export function createTokenStore(db: Database, options: TokenStoreOptions = {}): TokenStore {
   const createWatch = options.isCacheSuspected === true ? createCacheWatch : () => believeAll
   const watchForCache = createWatch()
-  const prepared = new WeakMap<Drizzle, ReturnType<typeof prepareProbe>>()
+  const findProbe = prepareOnce(prepareProbe)
 
   const probe = async (digest: Uint8Array): Promise<DatedRecord> => {
-    const [row] = await db.query((drizzle) => {
-      let statement = prepared.get(drizzle)
-      if (statement === undefined) prepared.set(drizzle, (statement = prepareProbe(drizzle)))
-      return statement.execute({ digest })
-    })
+    const [row] = await db.query((drizzle) => findProbe(drizzle).execute({ digest }))
     // There is a row in any case: without its time an answer is worth nothing.
     if (row === undefined) throw new TypeError('the look-up gave no row')
     return { toldAt: row.toldAt, record: row.record === null ? null : readRecord(row.record) }

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Log, LogLevel, ReplayGuard } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
@@ -60,6 +61,20 @@ describe('the guard in Postgres', () => {
     const guard = openGuard()
     expect(await guard.claim(newDigest(), seconds() + 5)).toBe(true)
     expect(await guard.claim(newDigest(), seconds() + 5)).toBe(true)
+  })
+
+  it('has Postgres parse its statement once for each connection: a claim is one round trip', async () => {
+    const { db, close } = openDatabase(store.url, { max: 1 })
+    closers.push(close)
+    const guard = createPostgresReplayGuard(db, { clock: Date.now, log: new MemoryLog() })
+    for (let claim = 0; claim < 4; claim += 1) await guard.claim(newDigest(), seconds() + 5)
+    // Of this session alone. The first claim parses and runs it.
+    const kept = await db.query((drizzle) =>
+      drizzle.execute<{ runs: number }>(
+        sql`select (generic_plans + custom_plans)::int as runs from pg_prepared_statements where statement like 'insert%'`,
+      ),
+    )
+    expect([...kept]).toEqual([{ runs: 4 }])
   })
 
   it("keeps a digest 60 s longer than the credential lives, by the database's clock at least", async () => {
