@@ -7,6 +7,7 @@ import { createVerifierService } from '../src/munge/verifier-service.ts'
 import { parseVerifierSettings, type VerifierSettings } from '../src/munge/verifier-settings.ts'
 import { createSparingLine } from '../src/sparing-line.ts'
 import { findSignerProblems } from '../src/signer/signer-settings.ts'
+import { createLineBatch } from './node/line-batch.ts'
 import { openHostMap } from './node/host-map-watch.ts'
 import { createHttpServer, readTls } from './node/http-server.ts'
 import { createJsonLog } from './node/json-log.ts'
@@ -50,7 +51,8 @@ export async function runVerifier(env: Environment): Promise<void> {
     process.exitCode = EXIT_CONFIGURATION
     return
   }
-  const log = createJsonLog({ level: settings.logLevel, clock: Date.now })
+  const lines = createLineBatch((text) => process.stdout.write(text))
+  const log = createJsonLog({ level: settings.logLevel, clock: Date.now, ...lines })
   const signing =
     settings.signer === null
       ? null

@@ -81,11 +81,16 @@ export function createQuestionAnswerer(parts: QuestionAnswererParts): QuestionAn
 
   return {
     findReadiness,
-    answer: (body) =>
-      judge(body).catch((error: unknown) => {
+    async answer(body) {
+      const answered = await judge(body).catch((error: unknown) => {
         log.write('error', 'verifier_failed', { detail: error instanceof Error ? error.message : 'unknown' })
         return FAILED
-      }),
+      })
+      // No answer before its line is in the log.
+      const written = log.whenWritten?.() ?? null
+      if (written !== null) await written
+      return answered
+    },
   }
 }
 

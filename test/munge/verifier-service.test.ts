@@ -29,7 +29,12 @@ async function acceptAlice(credential: string): Promise<MungeIdentity> {
 }
 
 function setUp(
-  options: { decide?: Decide; check?: () => Promise<void>; gatewayKey?: Uint8Array<ArrayBuffer> } = {},
+  options: {
+    decide?: Decide
+    check?: () => Promise<void>
+    gatewayKey?: Uint8Array<ArrayBuffer>
+    whenWritten?: () => Promise<void> | null
+  } = {},
 ) {
   const asked: { credential: string; client: ClientAddress }[] = []
   const lines: Record<string, unknown>[] = []
@@ -52,7 +57,10 @@ function setUp(
     signer: null,
     questionsPerSecond: 0,
     clock: () => clock.now,
-    log: { write: (level, event, fields) => void lines.push({ level, event, ...fields }) },
+    log: {
+      write: (level, event, fields) => void lines.push({ level, event, ...fields }),
+      whenWritten: options.whenWritten ?? (() => null),
+    },
   })
   const fetchService: Fetch = async (url, init) => {
     sent.push({ url, body: typeof init.body === 'string' ? init.body : '' })
@@ -93,6 +101,30 @@ test('an outage of munged or of the names comes back as that outage', async () =
     const { buildRemote } = setUp({ decide: () => Promise.reject(new Outage(rule, 'down')) })
     expect(await findOutage(buildRemote().verify(CREDENTIAL, CLIENT))).toBe(rule)
   }
+})
+
+test.each([
+  ['an identity', {}],
+  ['a refusal', { decide: () => Promise.resolve(refuse('munge_expired')) }],
+  ['an outage', { decide: () => Promise.reject(new Outage('munged_unavailable', 'down')) }],
+  ['a bug', { decide: () => Promise.reject(new TypeError('a bug')) }],
+  ['no for a stranger', { gatewayKey: OTHER_KEY }],
+] as const)('%s is answered only when its line is written', async (_, options) => {
+  let release = (): void => undefined
+  const written = new Promise<void>((resolve) => (release = resolve))
+  const { buildRemote, fetchService } = setUp({ ...options, whenWritten: () => written })
+  let isAnswered = false
+  const remote = buildRemote(async (url, init) => {
+    const response = await fetchService(url, init)
+    isAnswered = true
+    return response
+  })
+  const verdict = remote.verify(CREDENTIAL, CLIENT).catch(() => undefined)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  expect(isAnswered).toBe(false)
+  release()
+  await verdict
+  expect(isAnswered).toBe(true)
 })
 
 test('a malformed credential is refused without a call', async () => {
