@@ -4,6 +4,8 @@ export interface GatherOptions {
   readonly itemsMax: number
   /** Runs under way at once. */
   readonly runsMax: number
+  /** How long an item waits for a run to end before it starts one beside it. */
+  readonly patienceMilliseconds: number
 }
 
 interface Waiting<Item, Result> {
@@ -13,15 +15,17 @@ interface Waiting<Item, Result> {
 }
 
 /**
+ * The quicker its runs are, the more they carry each; one that is stuck holds up none of the others for longer than the patience.
  * @param run gets all items that waited; its results are in their order. What it throws, each of them gets.
- * @returns a call for one item: it starts at once where a run is free.
+ * @returns a call for one item: it starts at once where nothing is under way.
  */
 export function gather<Item, Result>(
   run: (items: readonly Item[]) => Promise<readonly Result[]>,
-  { itemsMax, runsMax }: GatherOptions,
+  { itemsMax, runsMax, patienceMilliseconds }: GatherOptions,
 ): (item: Item) => Promise<Result> {
   const queue: Waiting<Item, Result>[] = []
   let running = 0
+  let patience: ReturnType<typeof setTimeout> | null = null
 
   async function settle(batch: readonly Waiting<Item, Result>[]): Promise<void> {
     try {
@@ -36,17 +40,25 @@ export function gather<Item, Result>(
   }
 
   function start(): void {
-    if (running >= runsMax || queue.length === 0) return
+    if (patience !== null) clearTimeout(patience)
+    patience = null
+    if (queue.length === 0 || running >= runsMax) return
     running += 1
     void settle(queue.splice(0, itemsMax)).then(() => {
       running -= 1
       start()
     })
+    if (queue.length > 0) wait()
+  }
+
+  function wait(): void {
+    if (running < runsMax) patience ??= setTimeout(start, patienceMilliseconds)
   }
 
   return (item) =>
     new Promise((resolve, reject) => {
       queue.push({ item, resolve, reject })
-      start()
+      if (running === 0) start()
+      else wait()
     })
 }

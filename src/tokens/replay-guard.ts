@@ -22,10 +22,11 @@ const CLEANUP_ROWS_MAX = 5_000
 const CLEANUP_PORTIONS_MAX = 60
 /** Of Postgres's advisory locks: any number that nobody else uses. */
 const CLEANUP_LOCK = '7239805113472095'
-/** A claim waits for one insert at most before its own: these bound how long. */
 const CLAIMS_PER_INSERT_MAX = 128
-/** The fewer, the more claims share a statement; with one, a connection that is stuck would hold up all (measured: with 4 a call of MUNGE costs a tenth more). */
-const INSERTS_MAX = 2
+/** What claims together costs least (measured), but not for longer than a Postgres nearby takes: one that is stuck holds up nobody. */
+const CLAIM_PATIENCE_MILLISECONDS = 2
+/** Leaves connections of the pool to look-ups. */
+const INSERTS_MAX = 6
 const DIGEST_HEX = /^[0-9a-f]{64}$/
 
 /**
@@ -66,10 +67,15 @@ export function createPostgresReplayGuard(db: Database, options: PostgresReplayG
   }
 
   const watchClock = createClockAlarm({ clock, log })
-  const insertOne = gather((claims: readonly Claim[]) => insertClaims(db, claims, { clock, watchClock }), {
-    itemsMax: maySharePromises ? CLAIMS_PER_INSERT_MAX : 1,
-    runsMax: maySharePromises ? INSERTS_MAX : Number.POSITIVE_INFINITY,
-  })
+  const insert = (claims: readonly Claim[]): Promise<readonly boolean[]> =>
+    insertClaims(db, claims, { clock, watchClock })
+  const insertOne = maySharePromises
+    ? gather(insert, {
+        itemsMax: CLAIMS_PER_INSERT_MAX,
+        runsMax: INSERTS_MAX,
+        patienceMilliseconds: CLAIM_PATIENCE_MILLISECONDS,
+      })
+    : async (claim: Claim) => (await insert([claim]))[0] === true
 
   return {
     async claim(credentialDigest, expiresAt) {

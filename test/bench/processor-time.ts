@@ -1,6 +1,6 @@
 /** What a process has used of the processor, from proc(5): unlike a rate, next to independent of what else runs. */
 
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** Linux counts in hundredths of a second for everybody (USER_HZ). */
 const TICK_MICROSECONDS = 10_000
@@ -20,4 +20,13 @@ export function readProcessorTime(pid: number): number {
       (sum, child) => sum + readProcessorTime(Number(child)),
       ((user ?? 0) + (system ?? 0)) * TICK_MICROSECONDS,
     )
+}
+
+/** @returns microseconds that the threads a process has now were run for, to the nanosecond (schedstats of the kernel). */
+export function readRunTime(pid: number): number {
+  const directory = `/proc/${String(pid)}/task`
+  const nanoseconds = readdirSync(directory).map((thread) =>
+    Number(readFileSync(`${directory}/${thread}/schedstat`, 'utf8').split(' ')[0]),
+  )
+  return nanoseconds.reduce((sum, part) => sum + part, 0) / 1000
 }

@@ -16,6 +16,7 @@ import { createVerifierChannel } from '../../src/munge/verifier-channel.ts'
 import type { ReplayGuard, TokenLookUp } from '../../src/ports.ts'
 import { findFreePort } from '../support/free-port.ts'
 import { waitUntil } from '../support/program.ts'
+import { readRunTime } from './processor-time.ts'
 import type { Held } from './measured-verifier.ts'
 import type { SigningSettings } from './signing-settings.ts'
 
@@ -94,14 +95,11 @@ export class VerifierUnderLoad {
     return accepted
   }
 
-  /** CPU time of the verifier and of this process so far, in milliseconds: what both ends of the calls have cost. */
-  findCpuMilliseconds(): number {
-    // proc(5): the 14th and 15th field, in ticks of 10 ms; the name in brackets may hold blanks.
-    const fields = readFileSync(`/proc/${String(this.#child.pid)}/stat`, 'latin1')
-      .replace(/^.*\) /, '')
-      .split(' ')
-    const { user, system } = process.cpuUsage()
-    return (Number(fields[11]) + Number(fields[12])) * 10 + (user + system) / 1000
+  /** Of the verifier and of this process so far, in microseconds: what both ends of the calls have cost. */
+  findProcessorTime(): number {
+    const { pid } = this.#child
+    if (pid === undefined) throw new Error('the verifier did not start')
+    return readRunTime(pid) + readRunTime(process.pid)
   }
 
   async findHeld(): Promise<Held> {

@@ -77,6 +77,36 @@ describe('the guard in Postgres', () => {
     expect([...kept]).toEqual([{ runs: 4 }])
   })
 
+  it('holds no claim up for one that went to Postgres before and waits there', async () => {
+    const guard = openGuard()
+    const held = [newDigest(), newDigest(), newDigest()]
+    let release = (): void => undefined
+    const released = new Promise<void>((resolve) => (release = resolve))
+    let isHeld = false
+    const holder = store.sql.begin(async (sql) => {
+      for (const digest of held)
+        await sql`insert into munge_replays values (${Buffer.from(digest, 'hex')}, now() + interval '1 minute')`
+      isHeld = true
+      await released
+    })
+    await waitUntil('the rows are held', () => isHeld)
+    const countWaiting = async (): Promise<number> => {
+      const [row] = await store.sql<{ count: number }[]>`
+        select count(*)::int as count from pg_stat_activity
+        where wait_event_type = 'Lock' and query like 'insert into "munge_replays"%'`
+      return row?.count ?? 0
+    }
+    const waiting = []
+    for (const digest of held) {
+      waiting.push(guard.claim(digest, seconds() + 5))
+      await waitUntil('it waits', async () => (await countWaiting()) === waiting.length)
+      expect(await guard.claim(newDigest(), seconds() + 5)).toBe(true)
+    }
+    release()
+    await holder
+    expect(await Promise.all(waiting)).toEqual([false, false, false])
+  })
+
   it("keeps a digest 60 s longer than the credential lives, by the database's clock at least", async () => {
     const guard = openGuard()
     const [future, past] = [newDigest(), newDigest()]
