@@ -17,6 +17,7 @@ import type { Log, MungeVerifier, RandomBytes } from '../src/ports.ts'
 import { readOriginForm } from '../src/request-target.ts'
 import { parseGatewaySettings, type GatewaySettings } from '../src/settings.ts'
 import { openDatabase, type Database } from '../src/tokens/database.ts'
+import { buildUnknownServer } from '../src/tokens/database-server.ts'
 import { createPostgresReplayGuard } from '../src/tokens/replay-guard.ts'
 import { createTokenStore } from '../src/tokens/token-store.ts'
 import { readBindings, type Fetch } from './workerd/bindings.ts'
@@ -78,9 +79,10 @@ function startGateway(bindings: Record<string, unknown>): Gateway | { readonly p
 
 /** Opened and closed within one call; closing goes on after the answer. */
 function createDatabasePerCall(url: string): Database {
+  const server = buildUnknownServer()
   return {
     async query(work) {
-      const database = openDatabase(url, { max: 1, prepare: false })
+      const database = openDatabase(url, { max: 1, prepare: false, server })
       try {
         return await database.db.query(work)
       } finally {

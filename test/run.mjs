@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os'
 import { enclose, isEnclosed } from './run/enclosure.mjs'
 import { install } from '../functions/install.mjs'
 import { installNode24, installPackages } from './run/install.mjs'
+import { unpackPgBouncer } from './run/pgbouncer.mjs'
 import { findClusterObstacle } from './run/obstacles.mjs'
 import { endAll, runStep } from './run/step.mjs'
 import { printSummary } from './run/summary.mjs'
@@ -67,6 +68,7 @@ async function prepare() {
   for (const [name, work] of [
     ['npm packages and build', installAndBuild],
     ['Debian packages', installPackages],
+    ['PgBouncer', unpackPgBouncer],
   ]) {
     const result = await work()
     results.push({ name, ...result })

@@ -36,7 +36,12 @@ export async function applyMigrations(url: string, folder: string): Promise<read
   const journal = await readJournal(folder)
   const limits = { statementTimeoutSeconds: DEADLINE_SECONDS, deadlineSeconds: DEADLINE_SECONDS }
   // One connection: the lock belongs to it, and goes with it.
-  const { db, close } = openDatabase(url, { max: 1, idleTimeoutSeconds: DEADLINE_SECONDS, ...limits })
+  const { db, close } = openDatabase(url, {
+    max: 1,
+    isOwnNeeded: true,
+    idleTimeoutSeconds: DEADLINE_SECONDS,
+    ...limits,
+  })
   try {
     await db.query((drizzle) =>
       drizzle.execute(sql`select pg_catalog.pg_advisory_lock(${ADVISORY_LOCK}::pg_catalog.int8)`),

@@ -24,6 +24,17 @@ export class CachedAnswer extends Error {
   }
 }
 
+/** Not Postgres itself answers, but a pooler, to what needs a session of its own. */
+export class PooledConnection extends Error {
+  override readonly name = 'PooledConnection'
+
+  constructor() {
+    super(
+      'a pooler stands before Postgres (PgBouncer), and this takes a session of its own: give it the address of Postgres itself',
+    )
+  }
+}
+
 const MIGRATE = 'run: slurmgate db migrate'
 const GRANT = 'the database role may not do this; see: slurmgate db grants'
 
@@ -38,6 +49,9 @@ const MISSING_SCHEMA = new Set(['42P01', '42703', '3F000'])
 /** insufficient_privilege */
 const NOT_PERMITTED = '42501'
 
+/** protocol_violation */
+const PROTOCOL_VIOLATION = '08P01'
+
 /** The SQLSTATE of an error that Postgres sent; null: the error is none of Postgres's. */
 export function findSqlState(error: unknown): string | null {
   const code = findCode(error)
@@ -50,7 +64,8 @@ export function describeDatabaseError(error: unknown): string {
   if (
     source instanceof DatabaseDeadline ||
     source instanceof SchemaMisfit ||
-    source instanceof CachedAnswer
+    source instanceof CachedAnswer ||
+    source instanceof PooledConnection
   ) {
     return source.message
   }
@@ -74,6 +89,11 @@ export function buildSchemaMisfit(tag: string): SchemaMisfit {
 /** True where Postgres did not permit it: only an administrator of the database can help. */
 export function isNotPermitted(error: unknown): boolean {
   return findCode(error) === NOT_PERMITTED
+}
+
+/** True where the connection was refused because `statement_timeout` came with it (PgBouncer, `ignore_startup_parameters`). */
+export function isTimeoutRefused(error: unknown): boolean {
+  return findCode(error) === PROTOCOL_VIOLATION && readPostgresMessage(error).includes('statement_timeout')
 }
 
 /** What Postgres itself said. For errors that it sent. */

@@ -5,7 +5,8 @@
 
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
-import { DatabaseDeadline } from './database-error.ts'
+import { DatabaseDeadline, PooledConnection } from './database-error.ts'
+import { askServer, buildUnknownServer, type DatabaseServer } from './database-server.ts'
 
 export type Drizzle = PostgresJsDatabase
 
@@ -31,12 +32,16 @@ export interface DatabaseOptions {
   readonly idleTimeoutSeconds?: number
   /** Until a connection is ready for queries. Default 4. */
   readonly connectTimeoutSeconds?: number
-  /** Postgres itself stops a statement after this long. Default 4; 0 leaves it out, for poolers that refuse it. */
+  /** Postgres itself stops a statement after this long; not behind a pooler that refuses it. Default 4; 0: no limit. */
   readonly statementTimeoutSeconds?: number
   /** Until the caller gets an answer or an error. Default 5. */
   readonly deadlineSeconds?: number
-  /** Prepared statements. Default true; false behind poolers that cannot. */
+  /** Statements that have names, where the server keeps them. Default true; false where a connection serves one request. */
   readonly prepare?: boolean
+  /** Refuses to go through a pooler: for what one session has to hold. Default false. */
+  readonly isOwnNeeded?: boolean
+  /** Default: unknown, as it should be where this lives as long as the process. It is found out, and remembered in here. */
+  readonly server?: DatabaseServer
 }
 
 /** Names the programs in `pg_stat_activity`. */
@@ -49,7 +54,7 @@ interface Pool {
 }
 
 /**
- * Opens nothing yet: the first query connects.
+ * Opens nothing yet: the first query connects, and finds out what it is connected to.
  *
  * @param url `postgres://` or `postgresql://`.
  * @throws Error without the value, when `url` is not one.
@@ -58,7 +63,9 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): OpenDa
   const deadlineMilliseconds = (options.deadlineSeconds ?? 5) * 1000
   // The driver's own error carries the whole URL, password included.
   if (!isDatabaseUrl(url)) throw new Error('DATABASE_URL is not one the Postgres driver understands')
+  const server = options.server ?? buildUnknownServer()
   let pool: Pool | null = null
+  let recognition: Promise<Pool> | null = null
   let isClosed = false
 
   // A connection that went silent blocks what is sent on it later, and the driver would try it again and again:
@@ -68,14 +75,41 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): OpenDa
     silent.sql.end({ timeout: 0 }).catch(() => undefined)
   }
 
+  const recognise = async (): Promise<Pool> => {
+    while (!isClosed) {
+      const asked = (pool ??= openPool(url, options, server))
+      const [wasOwn, tookTimeout] = [server.isOwn, server.takesTimeout]
+      Object.assign(server, await askServer(asked.sql, server))
+      if (options.isOwnNeeded === true && !server.isOwn) throw new PooledConnection()
+      if (server.isOwn === wasOwn && server.takesTimeout === tookTimeout) return asked
+      discard(asked)
+    }
+    throw new DatabaseDeadline('the database was closed')
+  }
+
+  /** Whoever comes meanwhile waits for the same answer. */
+  const findPool = (): Promise<Pool> =>
+    (recognition ??= recognise().finally(() => {
+      recognition = null
+    }))
+
   return {
     db: {
       async query(work) {
         if (isClosed) throw new DatabaseDeadline('the database was closed')
-        const used = (pool ??= openPool(url, options))
-        return await withDeadline(work(used.drizzle), deadlineMilliseconds, () => {
-          discard(used)
-        })
+        if (server.isKnown && recognition === null) {
+          const used = (pool ??= openPool(url, options, server))
+          return await withDeadline(work(used.drizzle), deadlineMilliseconds, () => {
+            discard(used)
+          })
+        }
+        return await withDeadline(
+          findPool().then(({ drizzle }) => work(drizzle)),
+          deadlineMilliseconds,
+          () => {
+            if (pool !== null) discard(pool)
+          },
+        )
       },
     },
     async close() {
@@ -98,13 +132,13 @@ export function isDatabaseUrl(raw: string): boolean {
   }
 }
 
-function openPool(url: string, options: DatabaseOptions): Pool {
-  const statementTimeoutSeconds = options.statementTimeoutSeconds ?? 4
+function openPool(url: string, options: DatabaseOptions, server: DatabaseServer): Pool {
+  const statementTimeoutSeconds = server.takesTimeout ? (options.statementTimeoutSeconds ?? 4) : 0
   const sql = postgres(url, {
     max: options.max ?? 10,
     idle_timeout: options.idleTimeoutSeconds ?? 30,
     connect_timeout: options.connectTimeoutSeconds ?? 4,
-    prepare: options.prepare ?? true,
+    prepare: server.isOwn && (options.prepare ?? true),
     // The types used here are known; asking for all costs a round trip for each connection.
     fetch_types: false,
     // The driver would wait up to 20 s before it tries a Postgres again that is back already.
