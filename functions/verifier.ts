@@ -51,7 +51,7 @@ export async function runVerifier(env: Environment): Promise<void> {
     process.exitCode = EXIT_CONFIGURATION
     return
   }
-  const lines = createLineBatch((text) => process.stdout.write(text))
+  const lines = createLineBatch((text, onWritten) => process.stdout.write(text, onWritten))
   const log = createJsonLog({ level: settings.logLevel, clock: Date.now, ...lines })
   const signing =
     settings.signer === null
