@@ -1,15 +1,24 @@
 /** Gathers calls that come while earlier ones are under way into one, where the runtime lets a request wait for another. */
 
+import { isWithin } from '../is-within.ts'
+import type { Clock } from '../ports.ts'
+
 export interface GatherOptions {
   readonly itemsMax: number
   /** Runs under way at once. */
   readonly runsMax: number
   /** How long an item waits for a run to end before it starts one beside it. */
   readonly patienceMilliseconds: number
+  /** An item that has waited longer when its turn comes is not run. */
+  readonly waitMaxMilliseconds: number
+  readonly clock: Clock
+  /** What such an item gets. */
+  readonly buildLate: () => Error
 }
 
 interface Waiting<Item, Result> {
   readonly item: Item
+  readonly cameAt: number
   readonly resolve: (result: Result) => void
   readonly reject: (cause: unknown) => void
 }
@@ -21,8 +30,9 @@ interface Waiting<Item, Result> {
  */
 export function gather<Item, Result>(
   run: (items: readonly Item[]) => Promise<readonly Result[]>,
-  { itemsMax, runsMax, patienceMilliseconds }: GatherOptions,
+  options: GatherOptions,
 ): (item: Item) => Promise<Result> {
+  const { itemsMax, runsMax, patienceMilliseconds, waitMaxMilliseconds, clock } = options
   const queue: Waiting<Item, Result>[] = []
   let running = 0
   let patience: ReturnType<typeof setTimeout> | null = null
@@ -39,10 +49,18 @@ export function gather<Item, Result>(
     }
   }
 
+  function dropLate(): void {
+    const now = clock()
+    while (queue[0] !== undefined && !isWithin(queue[0].cameAt, waitMaxMilliseconds, now))
+      queue.shift()?.reject(options.buildLate())
+  }
+
   function start(): void {
     if (patience !== null) clearTimeout(patience)
     patience = null
-    if (queue.length === 0 || running >= runsMax) return
+    if (running >= runsMax) return
+    dropLate()
+    if (queue.length === 0) return
     running += 1
     void settle(queue.splice(0, itemsMax)).then(() => {
       running -= 1
@@ -57,7 +75,7 @@ export function gather<Item, Result>(
 
   return (item) =>
     new Promise((resolve, reject) => {
-      queue.push({ item, resolve, reject })
+      queue.push({ item, cameAt: clock(), resolve, reject })
       if (running === 0) start()
       else wait()
     })

@@ -25,13 +25,16 @@ const CLEANUP_LOCK = '7239805113472095'
 const CLAIMS_PER_INSERT_MAX = 128
 /** What claims together costs least (measured), but not for longer than a Postgres nearby takes: one that is stuck holds up nobody. */
 const CLAIM_PATIENCE_MILLISECONDS = 2
+/** With the insert itself less than who asked waits: what is claimed later is claimed for nobody. */
+const CLAIM_WAIT_MILLISECONDS_MAX = 1_000
 /** Leaves connections of the pool to look-ups. */
 const INSERTS_MAX = 6
 const DIGEST_HEX = /^[0-9a-f]{64}$/
 
 /**
- * Functions are named with their schema here: `search_path` may be set for a role or a database, and who can make one of the same
- * name in a schema on it would otherwise have his called.
+ * Functions are named with their schema here, and operators get the very types that Postgres has them for: `search_path` may be set
+ * for a role or a database, and who can make one of the same name, or for types that fit better, in a schema on it would otherwise
+ * have his called.
  */
 const NOW = sql`pg_catalog.now()`
 
@@ -74,6 +77,9 @@ export function createPostgresReplayGuard(db: Database, options: PostgresReplayG
         itemsMax: CLAIMS_PER_INSERT_MAX,
         runsMax: INSERTS_MAX,
         patienceMilliseconds: CLAIM_PATIENCE_MILLISECONDS,
+        waitMaxMilliseconds: CLAIM_WAIT_MILLISECONDS_MAX,
+        clock,
+        buildLate: () => new Outage('replay_guard_unavailable', 'too many claims wait for Postgres'),
       })
     : async (claim: Claim) => (await insert([claim]))[0] === true
 
@@ -123,7 +129,7 @@ const findInsert = prepareOnce((drizzle) =>
   drizzle
     .insert(mungeReplays)
     .select(
-      sql`select pg_catalog.decode(claim.digest, 'hex'), greatest(pg_catalog.to_timestamp(claim.expires_at), ${NOW}) + ${sql.raw(String(KEEP_LONGER_SECONDS))} * interval '1 second'
+      sql`select pg_catalog.decode(claim.digest, 'hex'), greatest(pg_catalog.to_timestamp(claim.expires_at), ${NOW}) + interval '${sql.raw(String(KEEP_LONGER_SECONDS))} seconds'
       from pg_catalog.json_to_recordset(${sql.placeholder('rows')}::pg_catalog.text::pg_catalog.json) as claim(digest pg_catalog.text, expires_at double precision)`,
     )
     .onConflictDoNothing()

@@ -4,6 +4,13 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { gather } from '../../src/tokens/gather.ts'
 
 const PATIENCE = 2
+const WAIT_MAX = 1_000
+const WAITING = {
+  patienceMilliseconds: PATIENCE,
+  waitMaxMilliseconds: WAIT_MAX,
+  clock: () => Date.now(),
+  buildLate: () => new Error('late'),
+}
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -28,7 +35,7 @@ function setUp(limits: { itemsMax?: number; runsMax?: number } = {}) {
         }
         runs.push({ items, end, fail: reject })
       }),
-    { itemsMax: 4, runsMax: 3, ...limits, patienceMilliseconds: PATIENCE },
+    { itemsMax: 4, runsMax: 3, ...limits, ...WAITING },
   )
   return { call, runs, seen: () => runs.map(({ items }) => items.join('')) }
 }
@@ -97,6 +104,18 @@ test('what is too much for one run goes in the next ones, in order', async () =>
   expect((await Promise.all(answers)).join('')).toBe('a!b!c!d!e!f!g!h!')
 })
 
+test('what has waited too long when its turn comes is not run, and is told so', async () => {
+  const { call, runs, seen } = setUp({ runsMax: 1 })
+  void call('a')
+  const late = call('b').catch((cause: unknown) => cause)
+  await vi.advanceTimersByTimeAsync(WAIT_MAX)
+  void call('c')
+  runs[0]?.end()
+  await settle()
+  expect(await late).toEqual(new Error('late'))
+  expect(seen()).toEqual(['a', 'c'])
+})
+
 test('a failure is that of each call in the run, and of no other', async () => {
   const { call, runs } = setUp()
   const first = call('a')
@@ -114,7 +133,7 @@ test('a failure is that of each call in the run, and of no other', async () => {
 
 test('a run with too few results fails those it forgot', async () => {
   const call = gather((items: readonly string[]) => Promise.resolve(items.slice(1)), {
-    ...{ itemsMax: 4, runsMax: 1, patienceMilliseconds: PATIENCE },
+    ...{ itemsMax: 4, runsMax: 1, ...WAITING },
   })
   await expect(call('a')).rejects.toThrow(TypeError)
 })

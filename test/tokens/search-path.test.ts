@@ -64,6 +64,23 @@ test('the replay guard claims and forgets, and calls nothing of it', async () =>
   expect([cleanups.length, log.lines]).toEqual([1, []])
 })
 
+test('the replay guard calls no operator of somebody else for types that fit better than those of Postgres’s own', async () => {
+  const { sql, url: ordinaryUrl } = store
+  await sql`create function public.shorten(int, interval) returns interval language sql as $$ select interval '-1 day' $$`
+  await sql`create operator public.* (leftarg = int, rightarg = interval, function = public.shorten)`
+  const [shortened] = await sql`select 60 * interval '1 second' < interval '0' as is_shortened`
+  expect(shortened).toEqual({ is_shortened: true })
+  const { db, close } = openDatabase(ordinaryUrl)
+  const guard = createPostgresReplayGuard(db, { clock: Date.now, log: createMemoryLog() })
+  const digest = 'cd'.repeat(32)
+  expect(await guard.claim(digest, Date.now() / 1000 + 5)).toBe(true)
+  const [kept] = await sql<{ seconds: number }[]>`
+    select extract(epoch from keep_until - now())::float8 as seconds from munge_replays
+    where credential_digest = ${Buffer.from(digest, 'hex')}`
+  expect(kept?.seconds).toBeGreaterThan(60)
+  await close()
+})
+
 test('tokens are looked up, and call nothing of it', async () => {
   await createTokenStore(database.db).check()
   expect(await createSealedTokenStore(database.db).findSealedByDigest(new Uint8Array(32))).toBeNull()
