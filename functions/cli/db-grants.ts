@@ -52,7 +52,7 @@ export const grantRights: Command = async (args, context) => {
  */
 async function applyGrants(url: string, roles: DatabaseRoles): Promise<GrantChanges> {
   const limits = { statementTimeoutSeconds: DEADLINE_SECONDS, deadlineSeconds: DEADLINE_SECONDS }
-  const { db, close } = openDatabase(url, { max: 1, isOwnNeeded: true, ...limits })
+  const { db, close } = openDatabase(url, { max: 1, ...limits })
   try {
     return await withOwnNames(db, (transaction) => applyWithin(transaction, roles))
   } catch (error) {

@@ -9,11 +9,17 @@ import { type Command, type CommandContext, parseOptions } from './command.ts'
 import { requireDatabaseUrl } from './configuration.ts'
 import { applyMigrations } from './migrations.ts'
 
+const OPTIONS = {
+  json: { type: 'boolean' },
+  'session-pooler': { type: 'boolean' },
+} as const
+
 /** Applies the missing migrations and says which; run again, it says that there are none. Grants nothing: `db grants` does. */
 export const migrateDatabase: Command = async (args, context) => {
-  const { values } = parseOptions(args, { json: { type: 'boolean' } })
+  const { values } = parseOptions(args, OPTIONS)
   const url = requireDatabaseUrl(context.env)
-  const migrations = await applyMigrations(url, join(context.packageFolder, 'migrations'))
+  const folder = join(context.packageFolder, 'migrations')
+  const migrations = await applyMigrations(url, folder, { isSessionKept: values['session-pooler'] === true })
   const applied = migrations.map(({ tag }) => tag)
   if (values.json === true) context.print(JSON.stringify({ applied }) + '\n')
   else if (applied.length === 0) context.print('nothing to apply: the schema is up to date\n')

@@ -24,21 +24,30 @@ const DEADLINE_SECONDS = 600
 
 const MISSING_TABLE = new Set(['42P01', '3F000'])
 
+export interface MigrationOptions {
+  /** The operator’s word that what stands before Postgres keeps a session for as long as its connection. Default false. */
+  readonly isSessionKept?: boolean
+}
+
 /**
  * Applies what is missing, in one transaction; with nothing missing it changes nothing. Once a role owns the schema of the
  * migrator's book (`db grants`), it acts as that role where it may, so that what it makes belongs to it.
  *
  * @param folder holds `meta/_journal.json` and the SQL files.
  * @returns the migrations that were applied now, oldest first.
- * @throws CommandFailure where it would run what others own; what the driver throws; then none was applied.
+ * @throws CommandFailure where it would run what others own; PooledConnection; what the driver throws; then none was applied.
  */
-export async function applyMigrations(url: string, folder: string): Promise<readonly Migration[]> {
+export async function applyMigrations(
+  url: string,
+  folder: string,
+  { isSessionKept = false }: MigrationOptions = {},
+): Promise<readonly Migration[]> {
   const journal = await readJournal(folder)
   const limits = { statementTimeoutSeconds: DEADLINE_SECONDS, deadlineSeconds: DEADLINE_SECONDS }
   // One connection: the lock belongs to it, and goes with it.
   const { db, close } = openDatabase(url, {
     max: 1,
-    isOwnNeeded: true,
+    isOwnNeeded: !isSessionKept,
     idleTimeoutSeconds: DEADLINE_SECONDS,
     ...limits,
   })

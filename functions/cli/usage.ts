@@ -22,7 +22,8 @@ usage:
   slurmgate slurm-key new FILE         an RS256 key for Slurm tokens into FILE; prints its jwks file for Slurm
   slurmgate slurm-key public FILE [--beside JWKS]
                                        prints that again; --beside: with the keys of that file too, for an overlap
-  slurmgate db migrate [--json]        create or update the token store's schema
+  slurmgate db migrate [--session-pooler] [--json]
+                                       create or update the token store's schema
   slurmgate db grants [--prefix NAME] [--apply] [--json]
                                        SQL for the roles of gateway, issuer and migrator; --apply runs it
   slurmgate db seal [--id ID [--reseal]] [--json]

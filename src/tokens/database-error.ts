@@ -30,7 +30,7 @@ export class PooledConnection extends Error {
 
   constructor() {
     super(
-      'a pooler stands before Postgres (PgBouncer), and this takes a session of its own: give it the address of Postgres itself',
+      'a pooler stands before Postgres (PgBouncer), and this takes a session of its own: give it the address of Postgres itself, or, where the pooler keeps a session for its client, --session-pooler',
     )
   }
 }
@@ -94,6 +94,14 @@ export function isNotPermitted(error: unknown): boolean {
 /** True where the connection was refused because `statement_timeout` came with it (PgBouncer, `ignore_startup_parameters`). */
 export function isTimeoutRefused(error: unknown): boolean {
   return findCode(error) === PROTOCOL_VIOLATION && readPostgresMessage(error).includes('statement_timeout')
+}
+
+/** Of the driver, and of the system for a connection that was there. */
+const LOST = new Set(['CONNECT_TIMEOUT', 'CONNECTION_CLOSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
+
+/** True where a connection broke, or none came about in time: not where the server refused one. */
+export function isConnectionLost(error: unknown): boolean {
+  return LOST.has(findCode(error) ?? '')
 }
 
 /** What Postgres itself said. For errors that it sent. */

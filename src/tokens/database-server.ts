@@ -6,7 +6,7 @@
 import type postgres from 'postgres'
 import { isTimeoutRefused } from './database-error.ts'
 
-/** Plain data: on Workers it outlives the request that opened a database. */
+/** Plain data: on Workers it outlives the request that opened a database. What was seen of a pooler stays. */
 export interface DatabaseServer {
   isKnown: boolean
   /**
@@ -22,22 +22,31 @@ export function buildUnknownServer(): DatabaseServer {
   return { isKnown: false, isOwn: true, takesTimeout: true }
 }
 
-/** One round trip, and no name for the statement; the driver knows the second, its types do not. */
-const UNNAMED = { prepare: false, simple: false }
+export type ServerAnswer = 'own' | 'lent' | 'timeoutRefused'
 
 /**
- * Asks over a pool that was opened for a server as it is thought to be.
- * @returns what was found out; where it differs, the pool does not fit.
+ * It has a parameter because the driver then sends nothing behind it before its answer: PgBouncer 1.18 in transaction mode may leave
+ * a second statement without one (measured).
+ */
+const QUESTION = 'select pg_catalog.pg_backend_pid() as pid where $1'
+
+/**
+ * @param hasTimeout whether the pool's connections are opened with a `statement_timeout`.
  * @throws what the driver throws.
  */
-export async function askServer(sql: postgres.Sql, thought: DatabaseServer): Promise<DatabaseServer> {
+export async function askServer(sql: postgres.Sql, hasTimeout: boolean): Promise<ServerAnswer> {
   try {
-    const rows = await sql.unsafe<{ pid: number }[]>('select pg_catalog.pg_backend_pid() as pid', [], UNNAMED)
+    const rows = await sql.unsafe<{ pid: number }[]>(QUESTION, [true], { prepare: false })
     // A pooler tells its client a process id of its own making, or none (PostgreSQL documentation, "BackendKeyData").
-    const isOwn = rows[0]?.pid === rows.state.pid
-    return { ...thought, isKnown: true, isOwn }
+    return rows[0]?.pid === rows.state.pid ? 'own' : 'lent'
   } catch (error) {
-    if (thought.takesTimeout && isTimeoutRefused(error)) return { ...thought, takesTimeout: false }
+    if (hasTimeout && isTimeoutRefused(error)) return 'timeoutRefused'
     throw error
   }
+}
+
+export function learn(server: DatabaseServer, answer: ServerAnswer): void {
+  if (answer === 'timeoutRefused') server.takesTimeout = false
+  else server.isKnown = true
+  if (answer === 'lent') server.isOwn = false
 }

@@ -5,8 +5,8 @@
 
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
-import { DatabaseDeadline, PooledConnection } from './database-error.ts'
-import { askServer, buildUnknownServer, type DatabaseServer } from './database-server.ts'
+import { DatabaseDeadline, isConnectionLost, isTimeoutRefused, PooledConnection } from './database-error.ts'
+import { askServer, buildUnknownServer, learn, type DatabaseServer } from './database-server.ts'
 
 export type Drizzle = PostgresJsDatabase
 
@@ -51,6 +51,50 @@ const CLOSE_GRACE_SECONDS = 1
 interface Pool {
   readonly sql: postgres.Sql
   readonly drizzle: Drizzle
+  /** Whether statements that have names get them. */
+  readonly isNaming: boolean
+  /** Whether its connections are opened with a `statement_timeout`. */
+  readonly hasTimeout: boolean
+  /** Queries that have it. */
+  uses: number
+}
+
+/** The pool that one query has, one at a time. */
+class Use {
+  readonly #release: (used: Pool) => void
+  pool: Pool | null = null
+
+  constructor(release: (used: Pool) => void) {
+    this.#release = release
+  }
+
+  take(pool: Pool): Pool {
+    if (this.pool !== pool) {
+      this.end()
+      pool.uses += 1
+      this.pool = pool
+    }
+    return pool
+  }
+
+  end(): void {
+    const used = this.pool
+    this.pool = null
+    if (used !== null) this.#release(used)
+  }
+}
+
+/** At once: what waits on it fails. Calling it again is harmless. */
+function end({ sql }: Pool): void {
+  sql.end({ timeout: 0 }).catch(() => undefined)
+}
+
+function isNaming({ prepare = true }: DatabaseOptions, server: DatabaseServer): boolean {
+  return prepare && server.isOwn
+}
+
+function hasTimeout({ statementTimeoutSeconds }: DatabaseOptions, server: DatabaseServer): boolean {
+  return statementTimeoutSeconds !== 0 && server.takesTimeout
 }
 
 /**
@@ -65,51 +109,70 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): OpenDa
   if (!isDatabaseUrl(url)) throw new Error('DATABASE_URL is not one the Postgres driver understands')
   const server = options.server ?? buildUnknownServer()
   let pool: Pool | null = null
-  let recognition: Promise<Pool> | null = null
   let isClosed = false
 
-  // A connection that went silent blocks what is sent on it later, and the driver would try it again and again:
-  // after a missed deadline the pool is given up and the next query opens a new one.
-  const discard = (silent: Pool): void => {
-    if (pool === silent) pool = null
-    silent.sql.end({ timeout: 0 }).catch(() => undefined)
+  /** Not for new queries any more; those that have it are not disturbed, and the last one ends it. */
+  const retire = (old: Pool): void => {
+    if (pool === old) pool = null
+    if (old.uses === 0) end(old)
   }
 
-  const recognise = async (): Promise<Pool> => {
+  const release = (used: Pool): void => {
+    used.uses -= 1
+    if (used !== pool) retire(used)
+  }
+
+  /** Whoever comes before the answer asks himself: a connection that is stuck holds up nobody else. */
+  const recognise = async (use: Use): Promise<Pool> => {
     while (!isClosed) {
-      const asked = (pool ??= openPool(url, options, server))
-      const [wasOwn, tookTimeout] = [server.isOwn, server.takesTimeout]
-      Object.assign(server, await askServer(asked.sql, server))
-      if (options.isOwnNeeded === true && !server.isOwn) throw new PooledConnection()
-      if (server.isOwn === wasOwn && server.takesTimeout === tookTimeout) return asked
-      discard(asked)
+      const asked = use.take((pool ??= openPool(url, options, server)))
+      learn(server, await askServer(asked.sql, asked.hasTimeout))
+      requireOwn()
+      const isFit =
+        asked.isNaming === isNaming(options, server) && asked.hasTimeout === hasTimeout(options, server)
+      if (isFit && pool === asked) return asked
+      retire(asked)
     }
     throw new DatabaseDeadline('the database was closed')
   }
 
-  /** Whoever comes meanwhile waits for the same answer. */
-  const findPool = (): Promise<Pool> =>
-    (recognition ??= recognise().finally(() => {
-      recognition = null
-    }))
+  const requireOwn = (): void => {
+    if (options.isOwnNeeded === true && !server.isOwn) throw new PooledConnection()
+  }
+
+  const noteFailure = (used: Pool, error: unknown): void => {
+    // A pooler was put in Postgres's place: the next query finds out.
+    if (isTimeoutRefused(error)) server.isKnown = false
+    // The driver may leave its place in the pool dead, and what comes to it waits in vain (postgres 3.4.9, measured).
+    if (isTimeoutRefused(error) || isConnectionLost(error)) retire(used)
+  }
 
   return {
     db: {
-      async query(work) {
+      async query<T>(work: (drizzle: Drizzle) => PromiseLike<T>): Promise<T> {
         if (isClosed) throw new DatabaseDeadline('the database was closed')
-        if (server.isKnown && recognition === null) {
-          const used = (pool ??= openPool(url, options, server))
-          return await withDeadline(work(used.drizzle), deadlineMilliseconds, () => {
-            discard(used)
-          })
+        requireOwn()
+        const use = new Use(release)
+        const run = async (): Promise<T> => {
+          const used = server.isKnown
+            ? use.take((pool ??= openPool(url, options, server)))
+            : await recognise(use)
+          return await work(used.drizzle)
         }
-        return await withDeadline(
-          findPool().then(({ drizzle }) => work(drizzle)),
-          deadlineMilliseconds,
-          () => {
-            if (pool !== null) discard(pool)
-          },
-        )
+        try {
+          // A connection that went silent blocks what is sent on it later, and the driver would try it again and again:
+          // after a missed deadline the pool is given up and the next query opens a new one.
+          return await withDeadline(run(), deadlineMilliseconds, () => {
+            if (use.pool === null) return
+            retire(use.pool)
+            end(use.pool)
+          })
+        } catch (error) {
+          if (use.pool !== null) noteFailure(use.pool, error)
+          throw error
+        } finally {
+          use.end()
+        }
       },
     },
     async close() {
@@ -133,12 +196,13 @@ export function isDatabaseUrl(raw: string): boolean {
 }
 
 function openPool(url: string, options: DatabaseOptions, server: DatabaseServer): Pool {
-  const statementTimeoutSeconds = server.takesTimeout ? (options.statementTimeoutSeconds ?? 4) : 0
+  const traits = { isNaming: isNaming(options, server), hasTimeout: hasTimeout(options, server) }
+  const statementTimeout = (options.statementTimeoutSeconds ?? 4) * 1000
   const sql = postgres(url, {
     max: options.max ?? 10,
     idle_timeout: options.idleTimeoutSeconds ?? 30,
     connect_timeout: options.connectTimeoutSeconds ?? 4,
-    prepare: server.isOwn && (options.prepare ?? true),
+    prepare: traits.isNaming,
     // The types used here are known; asking for all costs a round trip for each connection.
     fetch_types: false,
     // The driver would wait up to 20 s before it tries a Postgres again that is back already.
@@ -146,10 +210,10 @@ function openPool(url: string, options: DatabaseOptions, server: DatabaseServer)
     onnotice: () => undefined,
     connection: {
       application_name: APPLICATION_NAME,
-      ...(statementTimeoutSeconds > 0 ? { statement_timeout: statementTimeoutSeconds * 1000 } : {}),
+      ...(traits.hasTimeout && { statement_timeout: statementTimeout }),
     },
   })
-  return { sql, drizzle: drizzle(sql) }
+  return { sql, drizzle: drizzle(sql), ...traits, uses: 0 }
 }
 
 async function withDeadline<T>(work: PromiseLike<T>, milliseconds: number, onMissed: () => void): Promise<T> {

@@ -39,6 +39,12 @@ export class Relay {
     this.#mode = 'stalled'
   }
 
+  /** Open again, and what fell silent stays so: nobody tells a client of it. */
+  resume(): void {
+    for (const socket of this.#sockets) socket.removeAllListeners('data')
+    this.#mode = 'open'
+  }
+
   async restore(): Promise<void> {
     if (this.#mode === 'open') return
     const wasCut = this.#mode === 'cut'

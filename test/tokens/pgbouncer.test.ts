@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openDatabase, type OpenDatabase } from '../../src/tokens/database.ts'
+import { describeDatabaseError, PooledConnection } from '../../src/tokens/database-error.ts'
 import { buildUnknownServer } from '../../src/tokens/database-server.ts'
 import { createPostgresReplayGuard } from '../../src/tokens/replay-guard.ts'
 import { createTokenStore } from '../../src/tokens/token-store.ts'
@@ -43,6 +44,7 @@ beforeAll(async () => {
     admin: adminUrl,
     gateway: await login('slurmgate_gateway'),
     issuer: await login('slurmgate_issuer'),
+    migrator: await login('slurmgate_migrator'),
   }
 }, 180_000)
 afterAll(stopOwnPostgres)
@@ -132,11 +134,49 @@ describe.skipIf(whyNot !== '').each(WAYS)(`behind PgBouncer, %s${whyNot}`, (_, o
     expect(await count()).toEqual({ one: 1 })
   })
 
-  test.each([['db migrate'], ['db grants --apply']])('%s is refused, in words', async (command) => {
+  test('whoever asks first at once with others, as the requests of a Worker do, is answered', async () => {
+    const server = buildUnknownServer()
+    const asked = Array.from({ length: 8 }, () =>
+      open({ max: 1, prepare: false, server }).query((drizzle) => drizzle.execute('select 1 as one')),
+    )
+    for (const rows of await Promise.all(asked)) expect([...rows]).toEqual([{ one: 1 }])
+    const together = open()
+    const claims = Array.from({ length: 8 }, () =>
+      together.query((drizzle) => drizzle.execute('select 1 as one')),
+    )
+    for (const rows of await Promise.all(claims)) expect([...rows]).toEqual([{ one: 1 }])
+  })
+
+  test('put where Postgres was, it is found out by the call that it refuses', async () => {
+    const db = open({ server: { isKnown: true, isOwn: true, takesTimeout: true } })
+    const ask = () => db.query((drizzle) => drizzle.execute('select 1 as one'))
+    const first = await ask().then(
+      () => 'answered',
+      (error: unknown) => describeDatabaseError(error),
+    )
+    expect(first).toMatch(/^answered$|08P01 unsupported startup parameter/)
+    expect([...(await ask())]).toEqual([{ one: 1 }])
+  })
+
+  test('what needs a session of its own gets none, however often it asks', async () => {
+    const db = open({ isOwnNeeded: true })
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const asked = db.query((drizzle) => drizzle.execute('select 1'))
+      await expect(asked).rejects.toThrow(PooledConnection)
+    }
+  })
+
+  test('db migrate is refused, in words, unless it is told that sessions are kept, and db grants is not', async () => {
+    const migrator = { environment: { DATABASE_URL: pooler.findUrl('migrator') } }
+    const refused = await runCli(['db', 'migrate'], migrator)
+    expect(refused.exitCode).toBe(1)
+    expect(refused.stderr).toContain('a pooler stands before Postgres (PgBouncer)')
+    if (options.mode === 'session') {
+      const applied = await runCli(['db', 'migrate', '--session-pooler'], migrator)
+      expect([applied.stderr, applied.stdout]).toEqual(['', 'nothing to apply: the schema is up to date\n'])
+    }
     const environment = { DATABASE_URL: pooler.findUrl('admin') }
-    const { exitCode, stderr } = await runCli(command.split(' '), { environment })
-    expect(exitCode).toBe(1)
-    expect(stderr).toContain('a pooler stands before Postgres (PgBouncer)')
+    expect((await runCli(['db', 'grants', '--apply'], { environment })).exitCode).toBe(0)
   })
 })
 
