@@ -8,10 +8,9 @@ import { randomBytes } from 'node:crypto'
 import { userInfo } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { CommandContext, ExitCode } from './cli/command.ts'
-import { runCli } from './cli/run.ts'
 import { createUidService } from './node/uid-service.ts'
 
-/** Services: they keep the process; loaded only when asked for. */
+/** Services: they keep the process. As the commands, loaded only when asked for. */
 const SERVICES: ReadonlyMap<string, () => Promise<void>> = new Map([
   ['gateway', async () => (await import('./gateway.ts')).runGateway(process.env)],
   ['verifier', async () => (await import('./verifier.ts')).runVerifier(process.env)],
@@ -20,7 +19,7 @@ const SERVICES: ReadonlyMap<string, () => Promise<void>> = new Map([
 /** @returns null while a service runs. */
 async function main(args: readonly string[], context: CommandContext): Promise<ExitCode | null> {
   const service = args.length === 1 ? SERVICES.get(args[0] ?? '') : undefined
-  if (service === undefined) return await runCli(args, context)
+  if (service === undefined) return (await import('./cli/run.ts')).runCli(args, context)
   try {
     await service()
     return null

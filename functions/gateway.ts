@@ -28,7 +28,6 @@ import { createIncomingReader, createNodeRequestReader } from './node/request-re
 import { isSchemaFit } from './node/schema-fit.ts'
 import { findStopSignal } from './node/stop-signal.ts'
 import { GATEWAY_SERVER_LIMITS } from './node/server-limits.ts'
-import { createUndiciPost } from './node/undici-post.ts'
 import { createSlurmrestdUpstream } from './node/slurmrestd-pool.ts'
 import { buildClientPace } from './node/write-answer.ts'
 
@@ -61,7 +60,7 @@ export async function runGateway(env: Environment): Promise<void> {
     return
   }
 
-  const lines = createLineBatch((text) => process.stdout.write(text))
+  const lines = createLineBatch((text, onWritten) => process.stdout.write(text, onWritten))
   const log = createJsonLog({ level: settings.logLevel, clock: now, ...lines })
   const database = openDatabase(settings.databaseUrl)
   const upstream = createSlurmrestdUpstream(
@@ -73,7 +72,7 @@ export async function runGateway(env: Environment): Promise<void> {
     process.exitCode = EXIT_FAILED
     return database.close()
   }
-  const channel = buildChannel(settings, log)
+  const channel = await buildChannel(settings, log)
   const tokenChanges = createChangeListener({
     url: settings.databaseUrl,
     ...{ log, now, randomBytes: randomUint8Array },
@@ -128,8 +127,13 @@ function buildReplayGuard(settings: GatewaySettings, db: Database, log: Log): Re
     : createPostgresReplayGuard(db, { clock: now, log, maySharePromises: true })
 }
 
-function buildChannel({ verifier, signing }: GatewaySettings, log: Log): VerifierChannel | null {
+async function buildChannel(
+  { verifier, signing }: GatewaySettings,
+  log: Log,
+): Promise<VerifierChannel | null> {
   if (verifier === null) return null
+  // A third of the time to load all the packages, for this alone.
+  const { createUndiciPost } = await import('./node/undici-post.ts')
   return createVerifierChannel({
     ...verifier,
     encryptionKey: signing.signer === 'verifier' ? signing.encryptionKey : null,
