@@ -28,7 +28,9 @@ one; wrk, the upstream, Postgres, munged and the signer share the others. With a
 run as from the package; their log goes to a file. Where it says uncached they have \`CACHE_TTL_SECONDS=0\`, and with the fixed upstream
 as many slots as there are connections, as the other sides do; default settings let one caller have 4, which is the side “4 slots”.
 Behind the MUNGE row are \`CACHE_TTL_SECONDS=0\` and \`REPLAY_GUARD=local\`. All else is by default. Sides take turns, and medians of
-the rounds are compared. Each answer is a 200. That uncached answers came from the upstream, and others from the cache, is counted
+the rounds are compared. “nginx proxy_pass” is that one line: HTTP/1.0 and a connection to the upstream for each request, as nginx
+does by default before 1.29.7; “connections kept” has the lines for HTTP/1.1 and \`keepalive 64\`, as the other sides do. With slurmrestd nginx
+keeps them. Each answer is a 200. That uncached answers came from the upstream, and others from the cache, is counted
 at the upstream.
 `
 

@@ -18,11 +18,20 @@ export function writeFixedUpstream(directory: string, port: number): string[] {
   ])
 }
 
+/** Keeps its connections to the upstream, as every other side does. */
 export function writeProxy(directory: string, name: string, port: number, upstreamPort: number): string[] {
   return writeConfig(directory, name, [
     `upstream slurmrestd { server 127.0.0.1:${String(upstreamPort)}; keepalive 64; keepalive_requests 100000000; }`,
     `server { listen 127.0.0.1:${String(port)} backlog=1024; keepalive_requests 100000000;`,
     'location / { proxy_pass http://slurmrestd; proxy_http_version 1.1; proxy_set_header Connection ""; } }',
+  ])
+}
+
+/** `proxy_pass` and nothing else: HTTP/1.0 and a connection for each request (nginx, ngx_http_proxy_module, before 1.29.7). */
+export function writePlainProxy(directory: string, port: number, upstreamPort: number): string[] {
+  return writeConfig(directory, 'plain-proxy', [
+    `server { listen 127.0.0.1:${String(port)} backlog=1024; keepalive_requests 100000000;`,
+    `location / { proxy_pass http://127.0.0.1:${String(upstreamPort)}; } }`,
   ])
 }
 
