@@ -3,9 +3,10 @@
  * Node (a pool for the life of the process) and on workerd (opened and closed within one request).
  */
 
-import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
+import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
 import { DatabaseDeadline, isConnectionLost, isTimeoutRefused, PooledConnection } from './database-error.ts'
+import { endPool, isFit, openPool, Use, type Pool } from './database-pool.ts'
 import { askServer, buildUnknownServer, learn, type DatabaseServer } from './database-server.ts'
 
 export type Drizzle = PostgresJsDatabase
@@ -44,58 +45,7 @@ export interface DatabaseOptions {
   readonly server?: DatabaseServer
 }
 
-/** Names the programs in `pg_stat_activity`. */
-const APPLICATION_NAME = 'slurmgate'
 const CLOSE_GRACE_SECONDS = 1
-
-interface Pool {
-  readonly sql: postgres.Sql
-  readonly drizzle: Drizzle
-  /** Whether statements that have names get them. */
-  readonly isNaming: boolean
-  /** Whether its connections are opened with a `statement_timeout`. */
-  readonly hasTimeout: boolean
-  /** Queries that have it. */
-  uses: number
-}
-
-/** The pool that one query has, one at a time. */
-class Use {
-  readonly #release: (used: Pool) => void
-  pool: Pool | null = null
-
-  constructor(release: (used: Pool) => void) {
-    this.#release = release
-  }
-
-  take(pool: Pool): Pool {
-    if (this.pool !== pool) {
-      this.end()
-      pool.uses += 1
-      this.pool = pool
-    }
-    return pool
-  }
-
-  end(): void {
-    const used = this.pool
-    this.pool = null
-    if (used !== null) this.#release(used)
-  }
-}
-
-/** At once: what waits on it fails. Calling it again is harmless. */
-function end({ sql }: Pool): void {
-  sql.end({ timeout: 0 }).catch(() => undefined)
-}
-
-function isNaming({ prepare = true }: DatabaseOptions, server: DatabaseServer): boolean {
-  return prepare && server.isOwn
-}
-
-function hasTimeout({ statementTimeoutSeconds }: DatabaseOptions, server: DatabaseServer): boolean {
-  return statementTimeoutSeconds !== 0 && server.takesTimeout
-}
 
 /**
  * Opens nothing yet: the first query connects, and finds out what it is connected to.
@@ -114,7 +64,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): OpenDa
   /** Not for new queries any more; those that have it are not disturbed, and the last one ends it. */
   const retire = (old: Pool): void => {
     if (pool === old) pool = null
-    if (old.uses === 0) end(old)
+    if (old.uses === 0) endPool(old)
   }
 
   const release = (used: Pool): void => {
@@ -128,9 +78,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): OpenDa
       const asked = use.take((pool ??= openPool(url, options, server)))
       learn(server, await askServer(asked.sql, asked.hasTimeout))
       requireOwn()
-      const isFit =
-        asked.isNaming === isNaming(options, server) && asked.hasTimeout === hasTimeout(options, server)
-      if (isFit && pool === asked) return asked
+      if (isFit(asked, options, server) && pool === asked) return use.take(asked)
       retire(asked)
     }
     throw new DatabaseDeadline('the database was closed')
@@ -165,7 +113,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): OpenDa
           return await withDeadline(run(), deadlineMilliseconds, () => {
             if (use.pool === null) return
             retire(use.pool)
-            end(use.pool)
+            endPool(use.pool)
           })
         } catch (error) {
           if (use.pool !== null) noteFailure(use.pool, error)
@@ -193,27 +141,6 @@ export function isDatabaseUrl(raw: string): boolean {
   } catch {
     return false
   }
-}
-
-function openPool(url: string, options: DatabaseOptions, server: DatabaseServer): Pool {
-  const traits = { isNaming: isNaming(options, server), hasTimeout: hasTimeout(options, server) }
-  const statementTimeout = (options.statementTimeoutSeconds ?? 4) * 1000
-  const sql = postgres(url, {
-    max: options.max ?? 10,
-    idle_timeout: options.idleTimeoutSeconds ?? 30,
-    connect_timeout: options.connectTimeoutSeconds ?? 4,
-    prepare: traits.isNaming,
-    // The types used here are known; asking for all costs a round trip for each connection.
-    fetch_types: false,
-    // The driver would wait up to 20 s before it tries a Postgres again that is back already.
-    backoff: false,
-    onnotice: () => undefined,
-    connection: {
-      application_name: APPLICATION_NAME,
-      ...(traits.hasTimeout && { statement_timeout: statementTimeout }),
-    },
-  })
-  return { sql, drizzle: drizzle(sql), ...traits, uses: 0 }
 }
 
 async function withDeadline<T>(work: PromiseLike<T>, milliseconds: number, onMissed: () => void): Promise<T> {
