@@ -87,7 +87,7 @@ export async function runGateway(env: Environment): Promise<void> {
     channel,
     maySharePromises: true,
     now,
-    uptime: () => performance.now(),
+    uptime,
     randomBytes: randomUint8Array,
     log,
   })
@@ -113,6 +113,8 @@ export async function runGateway(env: Environment): Promise<void> {
   await Promise.all([upstream.close(), tokenChanges.close(), database.close()])
 }
 
+const uptime = (): number => performance.now()
+
 /** Version discovery and readiness do not take slots. */
 const SPARE_CONNECTIONS = 2
 
@@ -124,7 +126,7 @@ function reportProblems(problems: readonly string[]): void {
 function buildReplayGuard(settings: GatewaySettings, db: Database, log: Log): ReplayGuard {
   return settings.replayGuard === 'local'
     ? createLocalReplayGuard(now)
-    : createPostgresReplayGuard(db, { clock: now, log, maySharePromises: true })
+    : createPostgresReplayGuard(db, { clock: now, uptime, log, maySharePromises: true })
 }
 
 async function buildChannel(

@@ -49,7 +49,12 @@ export function openSigner(
       findByDigest: (digest) => sealed.findSealedByDigest(digest),
       check: () => createTokenStore(db).check(),
     },
-    replays: createPostgresReplayGuard(db, { clock: now, log, maySharePromises: true }),
+    replays: createPostgresReplayGuard(db, {
+      clock: now,
+      uptime: () => performance.now(),
+      log,
+      maySharePromises: true,
+    }),
     checkRow: createRowJudge({ ...settings, ...policy, findUid: createUidService({ clock: now }), now, log }),
     limitRate: createNamedRateLimit({ ...settings, now }),
     now,

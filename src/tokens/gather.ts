@@ -11,6 +11,7 @@ export interface GatherOptions {
   readonly patienceMilliseconds: number
   /** An item that has waited longer when its turn comes is not run. */
   readonly waitMaxMilliseconds: number
+  /** Milliseconds; better one that is never set. */
   readonly clock: Clock
   /** What such an item gets. */
   readonly buildLate: () => Error

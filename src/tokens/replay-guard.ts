@@ -25,16 +25,16 @@ const CLEANUP_LOCK = '7239805113472095'
 const CLAIMS_PER_INSERT_MAX = 128
 /** What claims together costs least (measured), but not for longer than a Postgres nearby takes: one that is stuck holds up nobody. */
 const CLAIM_PATIENCE_MILLISECONDS = 2
-/** With the insert itself less than who asked waits: what is claimed later is claimed for nobody. */
+/** Who asked has little time left then for the insert itself. Told when a turn comes, and no insert is longer than its deadline. */
 const CLAIM_WAIT_MILLISECONDS_MAX = 1_000
 /** Leaves connections of the pool to look-ups. */
 const INSERTS_MAX = 6
 const DIGEST_HEX = /^[0-9a-f]{64}$/
 
 /**
- * Functions are named with their schema here, and operators get the very types that Postgres has them for: `search_path` may be set
- * for a role or a database, and who can make one of the same name, or for types that fit better, in a schema on it would otherwise
- * have his called.
+ * Functions are named with their schema here, and so is the operator that tells how long a claim is kept: `search_path` may be set for
+ * a role or a database, and who can make one of the same name in a schema on it would otherwise have his called; an operator
+ * even where `pg_catalog` comes first, if its types fit better.
  */
 const NOW = sql`pg_catalog.now()`
 
@@ -47,6 +47,8 @@ export interface CleanupSchedule {
 export interface PostgresReplayGuardOptions {
   readonly clock: Clock
   readonly log: Log
+  /** Milliseconds, never set back or forward. Default: `clock`. */
+  readonly uptime?: Clock
   /** Default: a new one, right where the guard lives as long as the process. */
   readonly schedule?: CleanupSchedule
   /** Whether claims that come together may share one statement: not on workerd. Default false. */
@@ -78,7 +80,7 @@ export function createPostgresReplayGuard(db: Database, options: PostgresReplayG
         runsMax: INSERTS_MAX,
         patienceMilliseconds: CLAIM_PATIENCE_MILLISECONDS,
         waitMaxMilliseconds: CLAIM_WAIT_MILLISECONDS_MAX,
-        clock,
+        clock: options.uptime ?? clock,
         buildLate: () => new Outage('replay_guard_unavailable', 'too many claims wait for Postgres'),
       })
     : async (claim: Claim) => (await insert([claim]))[0] === true
@@ -129,7 +131,7 @@ const findInsert = prepareOnce((drizzle) =>
   drizzle
     .insert(mungeReplays)
     .select(
-      sql`select pg_catalog.decode(claim.digest, 'hex'), greatest(pg_catalog.to_timestamp(claim.expires_at), ${NOW}) + interval '${sql.raw(String(KEEP_LONGER_SECONDS))} seconds'
+      sql`select pg_catalog.decode(claim.digest, 'hex'), greatest(pg_catalog.to_timestamp(claim.expires_at), ${NOW}) operator(pg_catalog.+) interval '${sql.raw(String(KEEP_LONGER_SECONDS))} seconds'
       from pg_catalog.json_to_recordset(${sql.placeholder('rows')}::pg_catalog.text::pg_catalog.json) as claim(digest pg_catalog.text, expires_at double precision)`,
     )
     .onConflictDoNothing()

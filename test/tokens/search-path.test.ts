@@ -35,6 +35,8 @@ beforeAll(async () => {
       `create function evil.${shadow} language plpgsql as $$ begin raise 'shadowed'; end $$`,
     )
   }
+  await store.sql`create function evil.plus(timestamptz, interval) returns timestamptz language plpgsql as $$ begin raise 'shadowed'; end $$`
+  await store.sql`create operator evil.+ (leftarg = timestamptz, rightarg = interval, function = evil.plus)`
   url = `${store.url}?search_path=${encodeURIComponent('evil,pg_catalog,public')}`
   database = openDatabase(url)
 })
