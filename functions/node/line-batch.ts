@@ -11,7 +11,7 @@ export interface LineBatch {
 
 /**
  * Given whole lines, in their order; calls back once the operating system has them. Not before: what a full pipe does not take
- * waits in the memory of the process. With an error, or never, nobody goes on.
+ * waits in the memory of the process. With an error nobody goes on, and the process is expected to end.
  */
 export type WriteLines = (lines: string, onWritten: (error?: Error | null) => void) => void
 

@@ -1,6 +1,6 @@
 /**
  * What answers behind a DATABASE_URL: Postgres itself, or a pooler that lends its own connections to clients in turn
- * (PgBouncer). Nothing says which; so it is asked, once.
+ * (PgBouncer). Nothing says which; so it is asked, until it has answered, and again when a connection was lost.
  */
 
 import type postgres from 'postgres'

@@ -22,7 +22,7 @@ export interface Database {
 
 export interface OpenDatabase {
   readonly db: Database
-  /** Ends the pool; running queries get a second. Calling it again is harmless. */
+  /** Ends the pool; running queries get a second, those of one that was given up before their deadline. Calling it again is harmless. */
   readonly close: () => Promise<void>
 }
 
@@ -61,7 +61,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): OpenDa
   let pool: Pool | null = null
   let isClosed = false
 
-  /** Not for new queries any more; those that have it are not disturbed, and the last one ends it. */
+  /** Not for new queries any more; the last one that has it ends it. */
   const retire = (old: Pool): void => {
     if (pool === old) pool = null
     if (old.uses === 0) endPool(old)
@@ -72,14 +72,20 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): OpenDa
     if (used !== pool) retire(used)
   }
 
-  /** Whoever comes before the answer asks himself: a connection that is stuck holds up nobody else. */
+  /** Opened for a server such as this is known to be by now. */
+  const findPool = (): Pool => {
+    if (pool !== null && !isFit(pool, options, server)) retire(pool)
+    return (pool ??= openPool(url, options, server))
+  }
+
+  /** Whoever comes before the answer asks himself, and waits for nobody else's connection. */
   const recognise = async (use: Use): Promise<Pool> => {
     while (!isClosed) {
-      const asked = use.take((pool ??= openPool(url, options, server)))
+      const asked = use.take(findPool())
       learn(server, await askServer(asked.sql, asked.hasTimeout))
       requireOwn()
-      if (isFit(asked, options, server) && pool === asked) return use.take(asked)
-      retire(asked)
+      // Throws where its time was over meanwhile.
+      if (use.take(findPool()) === asked) return asked
     }
     throw new DatabaseDeadline('the database was closed')
   }
@@ -89,10 +95,11 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): OpenDa
   }
 
   const noteFailure = (used: Pool, error: unknown): void => {
-    // A pooler was put in Postgres's place: the next query finds out.
-    if (isTimeoutRefused(error)) server.isKnown = false
+    if (!isTimeoutRefused(error) && !isConnectionLost(error)) return
+    // A pooler may have been put in Postgres's place: the next query finds out.
+    server.isKnown = false
     // The driver may leave its place in the pool dead, and what comes to it waits in vain (postgres 3.4.9, measured).
-    if (isTimeoutRefused(error) || isConnectionLost(error)) retire(used)
+    retire(used)
   }
 
   return {
@@ -102,14 +109,12 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): OpenDa
         requireOwn()
         const use = new Use(release)
         const run = async (): Promise<T> => {
-          const used = server.isKnown
-            ? use.take((pool ??= openPool(url, options, server)))
-            : await recognise(use)
+          const used = server.isKnown ? use.take(findPool()) : await recognise(use)
           return await work(used.drizzle)
         }
         try {
           // A connection that went silent blocks what is sent on it later, and the driver would try it again and again:
-          // after a missed deadline the pool is given up and the next query opens a new one.
+          // after a missed deadline the pool is given up, whoever else has it, and the next query opens a new one.
           return await withDeadline(run(), deadlineMilliseconds, () => {
             if (use.pool === null) return
             retire(use.pool)
