@@ -134,7 +134,7 @@ async function buildChannel(
   log: Log,
 ): Promise<VerifierChannel | null> {
   if (verifier === null) return null
-  // A third of the time to load all the packages, for this alone.
+  // A third of all the files that packages bring, for this alone.
   const { createUndiciPost } = await import('./node/undici-post.ts')
   return createVerifierChannel({
     ...verifier,

@@ -25,7 +25,8 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * The quicker its runs are, the more they carry each; one that is stuck holds up none of the others for longer than the patience.
+ * The quicker its runs are, the more they carry each; one that is stuck holds up none of the others
+ * for longer than the patience, until so many are stuck as may run.
  * @param run gets all items that waited; its results are in their order. What it throws, each of them gets.
  * @returns a call for one item: it starts at once where nothing is under way.
  */
