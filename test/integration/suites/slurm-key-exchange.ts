@@ -29,8 +29,8 @@ interface KeyHabits {
 }
 
 /**
- * 22.05's slurmctld gives no reason, and 26.05 says of a slurmdbd that refuses what it says of one that is down: the gate cannot
- * call either a refusal of its token.
+ * Of its slurmctld 22.05 says nothing else, and of its slurmdbd 26.05, where that is down: so the gate cannot call either a refusal of
+ * its token.
  */
 const HABITS: Readonly<Record<Suite, KeyHabits>> = {
   bookworm: {
