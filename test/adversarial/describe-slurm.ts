@@ -11,7 +11,7 @@ import { runHostileRequests, type HostileFigures, type HostileRunOptions } from 
 import { makeFixtures, type Fixtures } from './job-fixtures.ts'
 import { startRealSlurm, type RealSlurm, type SlurmUnderTest } from './real-slurm.ts'
 import { requireNone, report, scale, SEED } from './share.ts'
-import { findSlurmObstacle } from './slurm-obstacle.ts'
+import { findSlurmObstacle } from '../support/slurm-obstacle.ts'
 import { createWatch, type Watch } from './watch.ts'
 
 const FORWARDED_LEAST = scale(5_000)

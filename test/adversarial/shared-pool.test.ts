@@ -12,7 +12,7 @@ import type { PoolFigures } from './shared-pool/pool-relay.ts'
 import { startPoolStand, type PoolStand } from './shared-pool/pool-stand.ts'
 import { listKinds } from './shared-pool/question.ts'
 import { readNumber, report, requireNone, SEED } from './share.ts'
-import { findSlurmObstacle } from './slurm-obstacle.ts'
+import { findSlurmObstacle } from '../support/slurm-obstacle.ts'
 
 /** Through each pool: by default as many as take seconds. */
 const REQUESTS = readNumber('IDENTITY_REQUESTS', 1_500)

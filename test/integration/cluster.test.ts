@@ -20,7 +20,7 @@ import { describeSlurmrestdContract } from './suites/slurmrestd-contract.ts'
 let cluster: RealCluster | null = null
 
 beforeAll(async () => {
-  cluster = await startRealCluster((line) => process.stderr.write(`  ${line}\n`))
+  cluster = await startRealCluster()
 })
 
 afterAll(async () => {

@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startCluster, type Cluster } from '../../functions/up/cluster.ts'
+import { startCluster, type Cluster, type Suite } from '../../functions/up/cluster.ts'
 import { startMunged, type Munged } from '../../functions/up/munged.ts'
 import { startTestPostgres } from '../support/postgres.ts'
 import { Program, runProgram, waitUntil } from '../support/program.ts'
@@ -20,7 +20,15 @@ export const BOB = { name: 'bob', uid: 6002 } as const
 export const OWN_ACCOUNT = 'ownerlab'
 export const OTHER_ACCOUNT = 'otherlab'
 
+export interface RealClusterOptions {
+  /** Debian's, whose Slurm it is. */
+  readonly suite: Suite
+  /** Clusters of different names run side by side. */
+  readonly instance: string
+}
+
 export interface RealCluster {
+  readonly suite: Suite
   readonly slurm: Cluster
   readonly munged: Munged
   /** The same key as `munged`, on "another host". */
@@ -41,7 +49,9 @@ export interface RealGateway {
   stop(): Promise<void>
 }
 
-export async function startRealCluster(onProgress: (line: string) => void): Promise<RealCluster> {
+const USUAL: RealClusterOptions = { suite: 'trixie', instance: 'test' }
+
+export async function startRealCluster({ suite, instance } = USUAL): Promise<RealCluster> {
   const directory = mkdtempSync(join(tmpdir(), 'slurmgate-real-'))
   chmodSync(directory, 0o755)
   const keyFile = join(directory, 'keys/munge.key')
@@ -56,12 +66,13 @@ export async function startRealCluster(onProgress: (line: string) => void): Prom
   const accounts = [OWN_ACCOUNT, OTHER_ACCOUNT]
   const [slurm, postgres] = await Promise.all([
     startCluster({
-      instance: 'test',
+      suite,
+      instance,
       mungeSocket: socket,
       // The default account is the other one: what a gate forgets to set lands there.
       users: [ALICE, BOB].map((user) => ({ ...user, accounts, defaultAccount: OTHER_ACCOUNT })),
       fresh: true,
-      onProgress,
+      onProgress: (line) => process.stderr.write(`  ${instance}: ${line}\n`),
     }),
     startTestPostgres(),
   ])
@@ -71,6 +82,7 @@ export async function startRealCluster(onProgress: (line: string) => void): Prom
   })
 
   return {
+    suite,
     slurm,
     munged,
     otherHost,

@@ -1,7 +1,7 @@
 /** The gateway as a database user that is in `slurmgate_gateway` and nothing else: what it has to do works, nothing else does. */
 
 import { createHash, randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -10,6 +10,7 @@ import { createPostgresReplayGuard } from '../../src/tokens/replay-guard.ts'
 import { digestToken } from '../../src/tokens/token-form.ts'
 import { createTokenStore, requireSchema } from '../../src/tokens/token-store.ts'
 import { runCli } from '../support/cli.ts'
+import { ALICE_UID, writeGetent } from '../support/fake-getent.ts'
 import { FakeMunged, writeDecodeResponse } from '../support/fake-munged.ts'
 import { FakeSlurmrestd } from '../support/fake-slurmrestd.ts'
 import { findFreePort } from '../support/free-port.ts'
@@ -21,16 +22,16 @@ import { CLI_PATH } from '../support/surroundings.ts'
 import { connect } from '../support/token-database.ts'
 
 const SLURM_KEY = randomBytes(32)
-const UID = 6001
 
 let directory: string
+let path: string
 let roles: RoleDatabase
 let munged: FakeMunged
 let slurmrestd: FakeSlurmrestd
 const programs: Program[] = []
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'gateway-role-'))
-  writeGetent(join(directory, 'bin'))
+  path = writeGetent(join(directory, 'bin'))
   munged = new FakeMunged()
   await munged.start()
   slurmrestd = await FakeSlurmrestd.start(SLURM_KEY)
@@ -45,14 +46,6 @@ afterAll(async () => {
   await stopOwnPostgres()
   rmSync(directory, { recursive: true })
 })
-
-function writeGetent(bin: string): void {
-  mkdirSync(bin)
-  const entry = `alice:x:${String(UID)}:${String(UID)}::/:/bin/sh`
-  const script = `#!/bin/sh\ncase "$2" in ${String(UID)}|alice) echo '${entry}';; *) exit 2;; esac\n`
-  writeFileSync(join(bin, 'getent'), script)
-  chmodSync(join(bin, 'getent'), 0o755)
-}
 
 async function issue(url = roles.issuerUrl): Promise<string> {
   const scope = ['--account', 'phys', '--scope', 'slurm:read']
@@ -74,7 +67,7 @@ async function startGateway(databaseUrl: string) {
       MUNGE_MODE: 'local',
       MUNGE_SOCKET: munged.socketPath,
       PORT: String(port),
-      PATH: `${join(directory, 'bin')}:${process.env['PATH'] ?? ''}`,
+      PATH: path,
     },
   })
   programs.push(program)
@@ -101,7 +94,7 @@ describe('a gateway process in slurmgate_gateway', () => {
     await roles.admin.sql`insert into munge_replays values (${randomBytes(32)}, now() - interval '1 second')`
     const { program, ask } = await startGateway(roles.gatewayUrl)
     expect(await ask('/readyz')).toMatchObject({ status: 200 })
-    munged.behaviour = { kind: 'raw', bytes: writeDecodeResponse({ uid: UID, gid: UID }) }
+    munged.behaviour = { kind: 'raw', bytes: writeDecodeResponse({ uid: ALICE_UID, gid: ALICE_UID }) }
     expect(await ask('/slurm/latest/nodes', `Bearer ${token}`)).toMatchObject({ status: 200 })
     const credential = makeCredential()
     expect(await ask('/slurm/latest/nodes', credential)).toMatchObject({ status: 200 })
@@ -116,7 +109,7 @@ describe('a gateway process in slurmgate_gateway', () => {
     const token = await issue()
     const { url, name } = await createLogin(roles.admin.url)
     const { program, ask } = await startGateway(url)
-    munged.behaviour = { kind: 'raw', bytes: writeDecodeResponse({ uid: UID, gid: UID }) }
+    munged.behaviour = { kind: 'raw', bytes: writeDecodeResponse({ uid: ALICE_UID, gid: ALICE_UID }) }
     const rules = { token_store_unavailable: `Bearer ${token}`, replay_guard_unavailable: makeCredential() }
     for (const [rule, authorization] of Object.entries(rules)) {
       const answer = await ask('/slurm/latest/nodes', authorization)

@@ -8,16 +8,47 @@ import { chownSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import type { Suite } from '../../../functions/up/cluster.ts'
 import { slurmUid } from '../../../functions/up/cluster-config.ts'
+import { buildDescription, buildSubmission, OLD_STYLE_UNTIL } from '../../adversarial/daemon-versions.ts'
 import { requestRaw, type RawAnswer, type RawHeader } from '../../support/raw-http.ts'
 import { startSteadyCaller } from '../../support/steady-caller.ts'
 import type { Environment } from '../../support/surroundings.ts'
-import { bearer, buildJob, JSON_TYPE, parseAnswer, type RealCluster } from '../real-cluster.ts'
+import { bearer, JSON_TYPE, parseAnswer, type RealCluster } from '../real-cluster.ts'
 
 export const HS256_FILE = 'jwt_hs256.key'
 const JWKS_FILE = 'jwks.json'
-/** What a gateway gets of slurmctld and of slurmdbd with a key that they do not take. */
-export const REFUSED = ['502 slurm_token_refused', '502 slurm_token_refused']
+/** How a Slurm takes an exchange of its keys (measured). */
+interface KeyHabits {
+  /** Whether slurmctld reads them at `scontrol reconfigure`, or at its start only. slurmdbd reads them at its start everywhere. */
+  readonly readsAtReconfigure: boolean
+  /** What a gateway gets of slurmctld, then of slurmdbd, with a key that they do not take: for their lists of jobs and of users. */
+  readonly refused: readonly [string, string]
+  /** What callers get of slurmctld meanwhile, whatever they ask of it. */
+  readonly refusedCalls: readonly string[]
+}
+
+/**
+ * Of its slurmctld 22.05 says nothing else, and of its slurmdbd 26.05, where that is down: so the gate cannot call either a refusal of
+ * its token.
+ */
+const HABITS: Readonly<Record<Suite, KeyHabits>> = {
+  bookworm: {
+    readsAtReconfigure: false,
+    refused: ['500 Unspecified error', '502 slurm_token_refused'],
+    refusedCalls: ['500 Unspecified error', '500 Zero Bytes were transmitted or received'],
+  },
+  trixie: {
+    readsAtReconfigure: true,
+    refused: ['502 slurm_token_refused', '502 slurm_token_refused'],
+    refusedCalls: ['502 slurm_token_refused'],
+  },
+  forky: {
+    readsAtReconfigure: true,
+    refused: ['502 slurm_token_refused', '502 Unable to connect to database'],
+    refusedCalls: ['502 slurm_token_refused'],
+  },
+}
 
 const JOB_NAME = 'rotation'
 /** Slurm keeps ended jobs for minutes, and tells them all to whoever asks for jobs. */
@@ -46,6 +77,10 @@ export class SlurmKeyExchange {
     this.#requireCluster = requireCluster
   }
 
+  get habits(): KeyHabits {
+    return HABITS[this.#requireCluster().suite]
+  }
+
   begin(): void {
     for (const name of [HS256_FILE, JWKS_FILE]) this.#before.set(name, readFileSync(this.#keyPath(name)))
   }
@@ -71,13 +106,16 @@ export class SlurmKeyExchange {
     return (JSON.parse(readFileSync(this.#keyPath(JWKS_FILE), 'utf8')) as { keys: object[] }).keys
   }
 
-  /** For slurmctld. */
   async reconfigure(): Promise<void> {
     const { code, stderr } = await this.#requireCluster().slurm.run(['scontrol', 'reconfigure'])
     expect(code, stderr).toBe(0)
   }
+  async readKeysInSlurmctld(): Promise<void> {
+    if (this.habits.readsAtReconfigure) await this.reconfigure()
+    else await this.#requireCluster().slurm.restart('slurmctld')
+  }
   async readKeysAnew(): Promise<void> {
-    await this.reconfigure()
+    await this.readKeysInSlurmctld()
     await this.#requireCluster().slurm.restart('slurmdbd')
   }
 
@@ -119,7 +157,11 @@ export class SlurmKeyExchange {
     const reading = readers.map((makeHeaders) =>
       startSteadyCaller(async () => read(port(), '/slurm/latest/diag', makeHeaders())),
     )
-    const submitting = startSteadyCaller(async () => submit(port(), submitter()), SUBMIT_REST_MILLISECONDS)
+    const body = buildWaitingJob(this.#requireCluster().suite)
+    const submitting = startSteadyCaller(
+      async () => submit(port(), submitter(), body),
+      SUBMIT_REST_MILLISECONDS,
+    )
     return {
       async waitForCalls(count) {
         await Promise.all([...reading, submitting].map((caller) => caller.waitForCalls(count)))
@@ -153,12 +195,18 @@ export function read(port: number, target: string, headers: readonly RawHeader[]
   return requestRaw({ host: '127.0.0.1', port }, request, { timeoutMilliseconds: 30_000 })
 }
 
-function submit(port: number, headers: readonly RawHeader[]): Promise<RawAnswer> {
+/** In the form of the newest API version there. */
+function buildWaitingJob(suite: Suite): string {
+  const version = suite === 'bookworm' ? OLD_STYLE_UNTIL : OLD_STYLE_UNTIL + 1
+  return JSON.stringify(buildSubmission(version, [buildDescription(version, { name: JOB_NAME })]))
+}
+
+function submit(port: number, headers: readonly RawHeader[], body: string): Promise<RawAnswer> {
   const request = {
     method: 'POST',
     target: '/slurm/latest/job/submit',
     headers: [...headers, JSON_TYPE],
-    body: buildJob({ name: JOB_NAME }),
+    body,
   }
   return requestRaw({ host: '127.0.0.1', port }, request, { timeoutMilliseconds: 30_000 })
 }
