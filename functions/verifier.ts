@@ -113,6 +113,7 @@ function describe({
     signs: signer !== null,
     ...(signer !== null && {
       slurmKey: signer.key.algorithm,
+      replayGuard: signer.replayGuard,
       /** The `kid` of SIGNER_PUBLIC_KEY, or of each that a gateway may have. */
       signerKeys: signer.decryptionKeys.map(({ keyId }) => keyId),
     }),

@@ -48,6 +48,10 @@ function readRemoteSigning(env: Environment, problems: string[]): Signing | null
     if (readText(env, name) !== null)
       problems.push(`${name} belongs to the signer (SLURM_TOKEN_SIGNER=verifier): set it there`)
   }
+  if (readText(env, 'REPLAY_GUARD') === 'local')
+    problems.push(
+      'REPLAY_GUARD=local belongs to who claims, the signer (SLURM_TOKEN_SIGNER=verifier): set it there',
+    )
   const text = readText(env, 'SIGNER_PUBLIC_KEY')
   const encryptionKey =
     text === null ? 'is required with SLURM_TOKEN_SIGNER=verifier' : parseEncryptionKey(text)

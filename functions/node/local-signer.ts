@@ -49,12 +49,15 @@ export function openSigner(
       findByDigest: (digest) => sealed.findSealedByDigest(digest),
       check: () => createTokenStore(db).check(),
     },
-    replays: createPostgresReplayGuard(db, {
-      clock: now,
-      uptime: () => performance.now(),
-      log,
-      maySharePromises: true,
-    }),
+    replays:
+      settings.replayGuard === 'local'
+        ? createLocalReplayGuard(now)
+        : createPostgresReplayGuard(db, {
+            clock: now,
+            uptime: () => performance.now(),
+            log,
+            maySharePromises: true,
+          }),
     checkRow: createRowJudge({ ...settings, ...policy, findUid: createUidService({ clock: now }), now, log }),
     limitRate: createNamedRateLimit({ ...settings, now }),
     now,

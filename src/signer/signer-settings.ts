@@ -1,6 +1,6 @@
 /** The signer's settings, from the verifier's environment: only with `VERIFIER_SIGNS=yes`. By name and never by value. */
 
-import { readInteger, readText, readYesNo, type Environment } from '../environment.ts'
+import { readChoice, readInteger, readText, readYesNo, type Environment } from '../environment.ts'
 import { RATE_LARGEST_PER_SECOND } from '../limits.ts'
 import { readSlurmKey, type ReadKeyFile } from '../slurm-key-settings.ts'
 import { isUsableKey, type SlurmKey } from '../slurm-token.ts'
@@ -15,6 +15,8 @@ export interface SignerSettings {
   readonly databaseUrl: string
   readonly decryptionKeys: readonly DecryptionKey[]
   readonly seals: SealRules
+  /** Who remembers the MUNGE credentials that it claims. `local`: this process alone, which promises that it is the only signer. */
+  readonly replayGuard: 'postgres' | 'local'
   /** How often one user is signed for; 0: any number. */
   readonly requestsPerSecond: number
 }
@@ -47,6 +49,12 @@ export function readSignerSettings(
       env,
       'SLURM_JWT_LIFESPAN_SECONDS',
       { default: LIFESPAN_MAX_SECONDS, min: 30, max: LIFESPAN_MAX_SECONDS },
+      problems,
+    ),
+    replayGuard: readChoice(
+      env,
+      'REPLAY_GUARD',
+      { default: 'postgres', choices: ['postgres', 'local'] as const },
       problems,
     ),
     requestsPerSecond: readInteger(

@@ -16,8 +16,8 @@ import { runProgram } from '../support/program.ts'
 import { measureRate } from './in-flight.ts'
 import { measureMemory } from './memory.ts'
 import { findMedian, formatRates, type Row } from './rate-table.ts'
-import { measureSigningCost, type MeasureCalls } from './signing-cost.ts'
-import { makeSigningSettings } from './signing-settings.ts'
+import { measureSigningCost, type MeasureCalls, type SigningPair } from './signing-cost.ts'
+import { makeSigningSettings, promiseOneSigner } from './signing-settings.ts'
 import { requireAccepted, VerifierUnderLoad } from './verifier-under-load.ts'
 
 const IN_FLIGHT = 8
@@ -49,21 +49,24 @@ export async function runBench(parameters: readonly string[]): Promise<void> {
   const signing = await makeSigningSettings(directory, databaseUrl)
   const verifier = await VerifierUnderLoad.start(directory, daemon.socketPath)
   const signer = await VerifierUnderLoad.start(directory, daemon.socketPath, signing)
+  const alone = await VerifierUnderLoad.start(directory, daemon.socketPath, promiseOneSigner(signing))
   const database = openDatabase(databaseUrl)
   try {
     const munged = createMungedClient(createMungedSocket({ path: daemon.socketPath }))
     const makeBatch = (size: number): Promise<string[]> => encodeMany(munged, size)
     if (parameters.includes('--memory')) await measureMemory(verifier, makeBatch)
     else {
-      const stand = { daemon, munged, makeBatch, verifier, signer, database: database.db }
+      const stand = { daemon, munged, makeBatch, verifier, signer, alone, database: database.db }
       const ways = buildWays(stand)
       printRates(ways, await measureRates(daemon, ways))
-      process.stdout.write(await measureSigningCost(daemon, ...buildSigningPair(stand)))
+      for (const pair of buildSigningPairs(stand))
+        process.stdout.write(await measureSigningCost(daemon, pair))
     }
   } finally {
     await database.close()
     await verifier.stop()
     await signer.stop()
+    await alone.stop()
     await daemon.stop()
   }
 }
@@ -75,10 +78,12 @@ interface Stand {
   readonly verifier: VerifierUnderLoad
   /** The same with a signer: it claims, in the same Postgres. */
   readonly signer: VerifierUnderLoad
+  /** One that promises to be the only signer: it claims in its own memory. */
+  readonly alone: VerifierUnderLoad
   readonly database: Database
 }
 
-function buildWays({ daemon, munged, makeBatch, verifier, signer, database }: Stand): readonly Way[] {
+function buildWays({ daemon, munged, makeBatch, verifier, signer, alone, database }: Stand): readonly Way[] {
   const guard = buildGuard(database)
   const decodes = (name: string, call: (credential: string) => Promise<void>): Way =>
     buildWay(name, { makeBatch, inFlight: IN_FLIGHT, call })
@@ -94,6 +99,7 @@ function buildWays({ daemon, munged, makeBatch, verifier, signer, database }: St
     decodes('socket client, decode', (text) => decode(munged, text)),
     asks('verifier over HTTP, local guard', verifier.buildAuthenticate(createLocalReplayGuard(Date.now))),
     asks('verifier over HTTP, Postgres guard', verifier.buildAuthenticate(guard)),
+    asks('verifier that signs, local guard', alone.buildAuthenticate(guard)),
     asks('verifier that signs, Postgres guard', signer.buildAuthenticate(guard)),
   ]
 }
@@ -103,10 +109,9 @@ function buildGuard(database: Database): ReplayGuard {
   return createPostgresReplayGuard(database, { clock: Date.now, log, maySharePromises: true })
 }
 
-/** Without a signer and with one. */
-function buildSigningPair({ makeBatch, verifier, signer, database }: Stand): [MeasureCalls, MeasureCalls] {
-  const guard = buildGuard(database)
-  const build = (asked: VerifierUnderLoad): MeasureCalls => {
+/** Without a signer and with one: the credential is claimed in the same way, only by another process. */
+function buildSigningPairs({ makeBatch, verifier, signer, alone, database }: Stand): readonly SigningPair[] {
+  const build = (asked: VerifierUnderLoad, guard: ReplayGuard): MeasureCalls => {
     const authenticate = asked.buildAuthenticate(guard)
     return async (calls) => {
       const batch = await makeBatch(calls)
@@ -115,7 +120,15 @@ function buildSigningPair({ makeBatch, verifier, signer, database }: Stand): [Me
       return { rate, processor: (asked.findProcessorTime() - before) / calls }
     }
   }
-  return [build(verifier), build(signer)]
+  const pair = (guardName: string, guard: ReplayGuard, signing: VerifierUnderLoad): SigningPair => ({
+    guardName,
+    plain: build(verifier, guard),
+    signed: build(signing, guard),
+  })
+  return [
+    pair('local guard', createLocalReplayGuard(Date.now), alone),
+    pair('Postgres guard', buildGuard(database), signer),
+  ]
 }
 
 /** @returns for each way what it did in each round. */

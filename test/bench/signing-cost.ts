@@ -22,6 +22,13 @@ export interface Cost {
 /** Makes so many credentials, then so many calls. */
 export type MeasureCalls = (calls: number) => Promise<Cost>
 
+export interface SigningPair {
+  /** Who remembers the credentials, in both. */
+  readonly guardName: string
+  readonly plain: MeasureCalls
+  readonly signed: MeasureCalls
+}
+
 interface Pair {
   readonly plain: Cost
   readonly signed: Cost
@@ -30,8 +37,7 @@ interface Pair {
 /** @returns a line for the reader. */
 export async function measureSigningCost(
   daemon: MungeDaemon,
-  plain: MeasureCalls,
-  signed: MeasureCalls,
+  { guardName, plain, signed }: SigningPair,
 ): Promise<string> {
   const pairs: Pair[] = []
   for (let index = 0; index < WARM_UP_PAIRS + PAIRS; index += 1) {
@@ -42,7 +48,7 @@ export async function measureSigningCost(
     const pair = index % 2 === 0 ? await measurePair(plain, signed) : await measureBackwards(plain, signed)
     if (index >= WARM_UP_PAIRS) pairs.push(pair)
   }
-  return describe(pairs)
+  return describe(guardName, pairs)
 }
 
 async function measurePair(plain: MeasureCalls, signed: MeasureCalls): Promise<Pair> {
@@ -56,7 +62,7 @@ async function measureBackwards(plain: MeasureCalls, signed: MeasureCalls): Prom
 }
 
 /** Pair by pair: what disturbs both of one pair disturbs their ratio least. */
-function describe(pairs: readonly Pair[]): string {
+function describe(guardName: string, pairs: readonly Pair[]): string {
   const rate = findMedian(pairs.map(({ plain, signed }) => signed.rate / plain.rate))
   const ratios = pairs.map(({ plain, signed }) => signed.processor / plain.processor)
   const [signedCost, plainCost] = [
@@ -64,7 +70,7 @@ function describe(pairs: readonly Pair[]): string {
     findMedian(pairs.map(({ plain }) => plain.processor)),
   ].map((microseconds) => String(Math.round(microseconds)))
   return (
-    `signing, medians of ${String(pairs.length)} pairs of ${String(BATCH)} calls: ${rate.toFixed(2)} x the rate without it; ` +
+    `signing, ${guardName}, medians of ${String(pairs.length)} pairs of ${String(BATCH)} calls: ${rate.toFixed(2)} x the rate without it; ` +
     `${findMedian(ratios).toFixed(3)} ± ${findError(ratios).toFixed(3)} x the processor time of gateway and verifier ` +
     `(${String(signedCost)} µs a call, ${String(plainCost)} µs without it)\n`
   )

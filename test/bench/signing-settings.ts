@@ -36,3 +36,7 @@ export async function makeSigningSettings(directory: string, databaseUrl: string
   }
   return { environment, encryptionKey }
 }
+
+export function promiseOneSigner({ environment, encryptionKey }: SigningSettings): SigningSettings {
+  return { environment: { ...environment, REPLAY_GUARD: 'local' }, encryptionKey }
+}

@@ -202,6 +202,8 @@ describe('a problem names', () => {
     ['MUNGE_HOST_BINDING', { ...VERIFIER, MUNGE_HOST_BINDING: 'map', MUNGE_HOST_MAP_FILE: '/m' }],
     ['REPLAY_GUARD', { REPLAY_GUARD: 'off' }],
     ['REPLAY_GUARD', { REPLAY_GUARD: 'local' }, 'workerd'],
+    // The signer claims: it would promise something of a guard that nobody asks.
+    ['REPLAY_GUARD', { ...SIGNED_THERE, REPLAY_GUARD: 'local' }],
     ['CLIENT_ADDRESS_FROM', { CLIENT_ADDRESS_FROM: 'X-Real-IP' }],
     ['CLIENT_ADDRESS_FROM', { CLIENT_ADDRESS_FROM: 'socket' }, 'workerd'],
     ['TRUSTED_PROXIES', { CLIENT_ADDRESS_FROM: 'x-forwarded-for' }],

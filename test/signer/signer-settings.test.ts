@@ -32,16 +32,21 @@ function problemsOf(more: Environment): string {
   return 'problems' in settings ? settings.problems.join('\n') : ''
 }
 
-test('a signer signs for 120 s, and one user 1,000 times a second', () => {
+test('a signer signs for 120 s, one user 1,000 times a second, and claims in Postgres', () => {
   expect(parse({})).toMatchObject({
     signer: {
       lifespanSeconds: 120,
       requestsPerSecond: 1000,
+      replayGuard: 'postgres',
       databaseUrl: GOOD['DATABASE_URL'],
       key: { algorithm: 'HS256' },
       decryptionKeys: [{ keyId: 'k1' }],
     },
   })
+})
+
+test('one that promises to be the only signer claims in its own memory', () => {
+  expect(parse({ REPLAY_GUARD: 'local' })).toMatchObject({ signer: { replayGuard: 'local' } })
 })
 
 test('a verifier signs nothing unless it is told to, and needs nothing for it', () => {
@@ -63,6 +68,7 @@ test.each<[string, Environment]>([
   ['TOKEN_KEY_FILE', { TOKEN_KEY_FILE: '' }],
   ['TOKEN_KEY_FILE', { TOKEN_KEY_FILE: '/public' }],
   ['TOKENS_NOT_BEFORE', { TOKENS_NOT_BEFORE: 'yesterday' }],
+  ['REPLAY_GUARD', { REPLAY_GUARD: 'off' }],
   ['SIGNER_RATE_LIMIT_PER_SECOND', { SIGNER_RATE_LIMIT_PER_SECOND: '-1' }],
 ])('%s for %o', (name, env) => {
   expect(problemsOf(env)).toMatch(new RegExp(`\\b${name}\\b`))
