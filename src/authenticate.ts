@@ -64,13 +64,11 @@ async function authenticateMunge(
   const identity = await options.munge.verify(credential, client)
   if ('kind' in identity) return identity
   if (isDeniedUser(options.deniedUsers, identity.user)) return refuse('munge_user_denied')
-  const { user, uid, boundDigest, slurmToken = null } = identity
-  // Whoever signed has claimed it.
-  const isFirst =
-    slurmToken !== null || (await options.replays.claim(identity.credentialDigest, identity.expiresAt))
-  return isFirst
-    ? { method: 'munge', slurmUser: user, uid, boundDigest, slurmToken }
-    : refuse('munge_replayed')
+  const { user, uid, boundDigest } = identity
+  const proved = { method: 'munge', slurmUser: user, uid, boundDigest } as const
+  if ('slurmToken' in identity) return { ...proved, slurmToken: identity.slurmToken }
+  const isFirst = await options.replays.claim(identity.credentialDigest, identity.expiresAt)
+  return isFirst ? { ...proved, slurmToken: null } : refuse('munge_replayed')
 }
 
 async function authenticateToken(

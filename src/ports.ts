@@ -29,17 +29,25 @@ export interface ClientAddress {
 }
 
 /** The user a MUNGE credential was made by. */
-export interface MungeIdentity {
+interface MungeIdentity {
   readonly user: string
   readonly uid: number
+  /** Digest of the only request it may be used for, lower-case hex; null: it is not bound to one. */
+  readonly boundDigest: string | null
+}
+
+/** Of a credential that is still to be claimed, by whoever asked. */
+export interface UnclaimedIdentity extends MungeIdentity {
   /** SHA-256 of the credential's decoded bytes, lower-case hex: the key of a replay guard. */
   readonly credentialDigest: string
   /** Unix time in seconds after which munged itself refuses the credential as expired. */
   readonly expiresAt: number
-  /** Digest of the only request it may be used for, lower-case hex; null: it is not bound to one. */
-  readonly boundDigest: string | null
-  /** Signed for this very credential by the verifier, which has claimed it in the replay guard. Absent: neither. */
-  readonly slurmToken?: SlurmToken
+}
+
+/** Of a credential that the verifier has claimed in the replay guard. */
+export interface SignedIdentity extends MungeIdentity {
+  /** Signed for this very credential. */
+  readonly slurmToken: SlurmToken
 }
 
 /** Decides on one MUNGE credential. A credential that was accepted once is used up. */
@@ -49,7 +57,7 @@ export interface MungeVerifier {
    * @throws Outage `verifier_unavailable`, `verifier_overloaded`, `munged_unavailable`, `names_unavailable`: nobody said no,
    * nobody said yes.
    */
-  verify(credential: string, client: ClientAddress): Promise<MungeIdentity | Refusal>
+  verify(credential: string, client: ClientAddress): Promise<UnclaimedIdentity | SignedIdentity | Refusal>
   /** @throws Outage when the verifier or its munged does not answer. */
   check(): Promise<void>
 }

@@ -22,9 +22,18 @@ export async function parseCredentialString(
   raw: string,
   sha256: Sha256 = webSha256,
 ): Promise<MungeCredential | null> {
+  const bytes = parseCredentialBytes(raw)
+  return bytes === null ? null : { text: raw, digest: await sha256.hashToHex(bytes) }
+}
+
+/** The same for whom its digest is of no use: to make one costs. */
+export function isCredentialString(raw: string): boolean {
+  return parseCredentialBytes(raw) !== null
+}
+
+function parseCredentialBytes(raw: string): ReturnType<typeof parseCanonicalBase64> {
   if (raw.length > CREDENTIAL_MAX_CHARACTERS) return null
   if (raw.length <= PREFIX.length + SUFFIX.length) return null
   if (!raw.startsWith(PREFIX) || !raw.endsWith(SUFFIX)) return null
-  const bytes = parseCanonicalBase64(raw.slice(PREFIX.length, -SUFFIX.length))
-  return bytes === null ? null : { text: raw, digest: await sha256.hashToHex(bytes) }
+  return parseCanonicalBase64(raw.slice(PREFIX.length, -SUFFIX.length))
 }

@@ -16,6 +16,7 @@ import {
 } from '../signer/answer-key.ts'
 import type { CallBinding } from '../signer/encrypted-token.ts'
 import type { EncryptionKey } from '../signer/encryption-key.ts'
+import { createSealedDigests, parseAnswerText, writeAnswerText } from './answer-text.ts'
 import {
   createSignature,
   isObject,
@@ -26,7 +27,7 @@ import {
 } from './exchange-signature.ts'
 import { openVerdict } from './open-verdict.ts'
 import { webSha256, type Sha256 } from './sha256.ts'
-import { parseVerdict, writeVerdict, type About, type Verdict } from './verdict.ts'
+import { findSealed, parseVerdict, writeVerdict, type About, type Verdict } from './verdict.ts'
 
 export type ExchangeKeys = readonly Uint8Array<ArrayBuffer>[]
 
@@ -148,7 +149,8 @@ export function createGatewayEnd(parts: GatewayEndParts): GatewayEnd {
       return { about: 'token', nonce, encrypted, answerKey, isKeyNamed: false, signedAt, jws }
     },
     async openAnswer(answer, pending) {
-      const opened = await answers.open(answer)
+      const { jws, sealed } = parseAnswerText(answer)
+      const opened = await answers.open(jws)
       if (opened.issuedAt !== undefined) {
         const [askedAt, answeredAt] = [pending.signedAt, parts.clock() / 1000]
         parts.watchClock?.('verifier', { askedAt, answeredAt, told: opened.issuedAt, precisionSeconds: 1 })
@@ -158,12 +160,13 @@ export function createGatewayEnd(parts: GatewayEndParts): GatewayEnd {
       const isBound =
         claims['nonce'] === pending.nonce && claims['request'] === (await sha256.hashToHex(pending.jws))
       if (!isBound) return { kind: 'disbelieved', reason: 'binding' }
-      const verdict = parseVerdict(claims, pending.about)
+      const verdict = parseVerdict(claims, pending.about, sealed)
       // Where the key went whole, that it is unknown is no answer: nobody asks a third time.
       if (verdict === null || (verdict.kind === 'keyUnknown' && !pending.isKeyNamed))
         return { kind: 'disbelieved', reason: 'verdict' }
       noteKey(keptKeys, pending.answerKey, { verdict, isKept: claims['kept'] === true })
-      return (await openVerdict(verdict, pending)) ?? { kind: 'disbelieved', reason: 'encryption' }
+      const verdictOpened = await openVerdict(verdict, pending, claims['sealed'])
+      return verdictOpened ?? { kind: 'disbelieved', reason: 'encryption' }
     },
   }
 }
@@ -172,6 +175,7 @@ export function createVerifierEnd(parts: EndParts): VerifierEnd {
   const { sha256 = webSha256 } = parts
   const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock, sha256)
   const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock, sha256)
+  const findSealedDigest = createSealedDigests(sha256)
   return {
     async openRequest(jws, credential, encrypted = null) {
       const opened = await requests.open(jws)
@@ -188,7 +192,9 @@ export function createVerifierEnd(parts: EndParts): VerifierEnd {
       claims['nonce'] = nonce
       claims['request'] = await sha256.hashToHex(request.jws)
       if (keepsKey(request, verdict)) claims['kept'] = true
-      return answers.sign(claims)
+      const sealed = findSealed(verdict)
+      if (sealed !== null) claims['sealed'] = await findSealedDigest(sealed)
+      return writeAnswerText({ jws: await answers.sign(claims), sealed })
     },
   }
 }
@@ -209,8 +215,7 @@ function noteKey(
 /** What is answered with a key that came whole shows that it was opened: from then on its name will do. */
 function keepsKey({ answerKey }: GenuineRequest, verdict: Verdict): boolean {
   if (answerKey === null || isKeyName(answerKey)) return false
-  if (verdict.kind === 'identity') return verdict.identity.slurmToken !== undefined
-  return verdict.kind === 'signed' || verdict.kind === 'signs'
+  return verdict.kind === 'claimed' || verdict.kind === 'signed' || verdict.kind === 'signs'
 }
 
 function boundClient(client: ClientAddress): Claims {

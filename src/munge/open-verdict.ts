@@ -2,33 +2,33 @@
 
 import type { AnswerKey } from '../signer/answer-key.ts'
 import type { SlurmToken } from '../slurm-token.ts'
-import { addSlurmToken, type Verdict } from './verdict.ts'
+import type { Verdict } from './verdict.ts'
 
 /**
- * @param verdict parsed, and not yet believed.
+ * @param verdict parsed, and not yet believed. @param sealedDigest of what came beside the claims, as they have it.
  * @returns null unless all of it was encrypted for this very request, with its key.
  */
 export async function openVerdict(
   verdict: Verdict,
   { answerKey, nonce }: { readonly answerKey: AnswerKey | null; readonly nonce: string },
+  sealedDigest: unknown,
 ): Promise<Verdict | null> {
   if (verdict.kind === 'signs') return (await answerKey?.open(verdict.proof)) === nonce ? verdict : null
   if (verdict.kind === 'signed') {
-    const slurmToken = await openSlurmToken(verdict.signed.slurmToken, answerKey)
+    const { slurmToken: sealed } = verdict.signed
+    const slurmToken = buildSlurmToken(sealed, (await answerKey?.open(sealed.token)) ?? null)
     return slurmToken && { kind: 'signed', signed: { ...verdict.signed, slurmToken } }
   }
-  if (verdict.kind !== 'identity' || verdict.identity.slurmToken === undefined) return verdict
-  const slurmToken = await openSlurmToken(verdict.identity.slurmToken, answerKey)
-  return slurmToken && { kind: 'identity', identity: addSlurmToken(verdict.identity, slurmToken) }
+  if (verdict.kind !== 'claimed') return verdict
+  if (answerKey === null || typeof sealedDigest !== 'string') return null
+  const { user, uid, boundDigest, slurmToken: sealed } = verdict.identity
+  const slurmToken = buildSlurmToken(sealed, await answerKey.openOnce(sealed.token, sealedDigest))
+  return slurmToken && { kind: 'claimed', identity: { user, uid, boundDigest, slurmToken } }
 }
 
 /** RFC 7515 section 7.1: fit for a header. */
 const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/
 
-async function openSlurmToken(
-  { token: encrypted, issuedAt, useUntil }: SlurmToken,
-  answerKey: AnswerKey | null,
-): Promise<SlurmToken | null> {
-  const token = (await answerKey?.open(encrypted)) ?? ''
-  return COMPACT_JWS.test(token) ? { token, issuedAt, useUntil } : null
+function buildSlurmToken({ issuedAt, useUntil }: SlurmToken, token: string | null): SlurmToken | null {
+  return token !== null && COMPACT_JWS.test(token) ? { token, issuedAt, useUntil } : null
 }

@@ -1,12 +1,14 @@
 /** What the verifier says about one request, as claims of its signed answer. Parsed strictly: unknown is no answer. */
 
-import type { MungeIdentity } from '../ports.ts'
+import type { SignedIdentity, UnclaimedIdentity } from '../ports.ts'
 import { isRefusal, refuse, REFUSALS, type OutageRule, type Refusal } from '../refusal.ts'
 import type { SlurmToken } from '../slurm-token.ts'
 import { isObject, type Claims } from './exchange-signature.ts'
 
 export type Verdict =
-  | { readonly kind: 'identity'; readonly identity: MungeIdentity }
+  | { readonly kind: 'identity'; readonly identity: UnclaimedIdentity }
+  /** To a credential that the verifier has claimed, and signed for its user. */
+  | { readonly kind: 'claimed'; readonly identity: SignedIdentity }
   | { readonly kind: 'refusal'; readonly refusal: Refusal }
   | { readonly kind: 'outage'; readonly rule: OutageRule }
   /** To a credential whose answer key came by its name: it has to come whole. Nothing was decoded, claimed or signed. */
@@ -35,7 +37,7 @@ export type About = 'credential' | 'token' | 'signer'
 
 /** An answer of the other sort is none. */
 const KINDS = {
-  credential: ['identity', 'refusal', 'outage', 'ready', 'keyUnknown'],
+  credential: ['identity', 'claimed', 'refusal', 'outage', 'ready', 'keyUnknown'],
   token: ['signed', 'refusal', 'outage'],
   signer: ['signs', 'outage'],
 } as const satisfies Record<About, readonly Verdict['kind'][]>
@@ -44,23 +46,29 @@ const USER_MAX_LENGTH = 255
 const SLURM_TOKEN_MAX_LENGTH = 4_096
 const TOKEN_ID = /^tok_[a-z2-7]{16}$/
 
-export function buildVerdict(outcome: MungeIdentity | Refusal): Verdict {
-  return isRefusal(outcome) ? { kind: 'refusal', refusal: outcome } : { kind: 'identity', identity: outcome }
+export function buildVerdict(outcome: UnclaimedIdentity | SignedIdentity | Refusal): Verdict {
+  if (isRefusal(outcome)) return { kind: 'refusal', refusal: outcome }
+  return 'slurmToken' in outcome
+    ? { kind: 'claimed', identity: outcome }
+    : { kind: 'identity', identity: outcome }
 }
 
-/** Field by field: a spread costs a call of MUNGE as much as all the rest that is done here (measured). */
-export function addSlurmToken(identity: MungeIdentity, slurmToken: SlurmToken): MungeIdentity {
-  const { user, uid, credentialDigest, expiresAt, boundDigest } = identity
-  return { user, uid, credentialDigest, expiresAt, boundDigest, slurmToken }
+/** What of a verdict goes beside its claims; null: nothing. A Slurm token of a MUNGE call, encrypted. */
+export function findSealed(verdict: Verdict): string | null {
+  return verdict.kind === 'claimed' ? verdict.identity.slurmToken.token : null
 }
 
 /** @returns a new object, to which others may add. */
 export function writeVerdict(verdict: Verdict): Record<string, unknown> {
   switch (verdict.kind) {
     case 'identity': {
-      // JSON leaves out what is undefined.
-      const { user, uid, credentialDigest, expiresAt, boundDigest, slurmToken } = verdict.identity
-      return { identity: { user, uid, credentialDigest, expiresAt, boundDigest, slurmToken } }
+      const { user, uid, credentialDigest, expiresAt, boundDigest } = verdict.identity
+      return { identity: { user, uid, credentialDigest, expiresAt, boundDigest } }
+    }
+    case 'claimed': {
+      const { user, uid, boundDigest, slurmToken } = verdict.identity
+      const { issuedAt, useUntil } = slurmToken
+      return { claimed: { user, uid, boundDigest, issuedAt, useUntil } }
     }
     case 'refusal': {
       const { rule, description } = verdict.refusal
@@ -79,10 +87,15 @@ export function writeVerdict(verdict: Verdict): Record<string, unknown> {
   }
 }
 
-/** @returns null for claims that are not exactly one verdict of known words. */
-export function parseVerdict(claims: Claims, about: About): Verdict | null {
+/**
+ * @param sealed what came beside the claims.
+ * @returns null for claims that are not exactly one verdict of known words, with something beside them where that belongs there.
+ */
+export function parseVerdict(claims: Claims, about: About, sealed: string | null): Verdict | null {
   const [kind, ...others] = KINDS[about].filter((candidate) => Object.hasOwn(claims, candidate))
   if (kind === undefined || others.length > 0) return null
+  if (kind === 'claimed') return parseClaimed(claims[kind], sealed)
+  if (sealed !== null) return null
   switch (kind) {
     case 'identity':
       return parseIdentity(claims['identity'])
@@ -103,16 +116,19 @@ export function parseVerdict(claims: Claims, about: About): Verdict | null {
 
 function parseIdentity(value: unknown): Verdict | null {
   if (!isObject(value)) return null
-  const { user, uid, credentialDigest, expiresAt, boundDigest, slurmToken } = value
+  const { user, uid, credentialDigest, expiresAt, boundDigest } = value
   if (!isUser(user)) return null
   if (!isCount(uid) || !isCount(expiresAt)) return null
-  if (!isDigest(credentialDigest)) return null
-  // To leave it out is no "not bound": that would open the credential for every request.
-  if (boundDigest !== null && !isDigest(boundDigest)) return null
-  const identity = { user, uid, credentialDigest, expiresAt, boundDigest }
-  if (slurmToken === undefined) return { kind: 'identity', identity }
-  const signed = parseSlurmToken(slurmToken)
-  return signed === null ? null : { kind: 'identity', identity: addSlurmToken(identity, signed) }
+  if (!isDigest(credentialDigest) || !isBoundDigest(boundDigest)) return null
+  return { kind: 'identity', identity: { user, uid, credentialDigest, expiresAt, boundDigest } }
+}
+
+function parseClaimed(value: unknown, sealed: string | null): Verdict | null {
+  if (!isObject(value)) return null
+  const { user, uid, boundDigest, issuedAt, useUntil } = value
+  if (!isUser(user) || !isCount(uid) || !isBoundDigest(boundDigest)) return null
+  const slurmToken = parseSlurmToken({ token: sealed, issuedAt, useUntil })
+  return slurmToken && { kind: 'claimed', identity: { user, uid, boundDigest, slurmToken } }
 }
 
 function parseSigned(value: unknown): Verdict | null {
@@ -176,6 +192,11 @@ function isUser(value: unknown): value is string {
 
 function isRuleOf<Table extends object>(table: Table, rule: unknown): rule is keyof Table & string {
   return typeof rule === 'string' && Object.hasOwn(table, rule)
+}
+
+/** To leave it out is no "not bound": that would open the credential for every request. */
+function isBoundDigest(value: unknown): value is string | null {
+  return value === null || isDigest(value)
 }
 
 function isDigest(value: unknown): value is string {

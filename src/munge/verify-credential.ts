@@ -4,7 +4,7 @@
  * nowhere but to munged.
  */
 
-import type { ClientAddress, Log, MungeIdentity, MungeVerifier } from '../ports.ts'
+import type { ClientAddress, Log, MungeVerifier, SignedIdentity, UnclaimedIdentity } from '../ports.ts'
 import { isDeniedUser } from '../principal.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
 import { parseBindingPayload } from './binding-payload.ts'
@@ -44,11 +44,15 @@ export interface MungeVerifierParts {
 /** The verifier that has the munged. */
 export interface CredentialVerifier extends MungeVerifier {
   /** @param sign asked once the credential was accepted: its word is the outcome, and one line says both. Default: nobody signs. */
-  verify(credential: string, client: ClientAddress, sign?: SignIdentity): Promise<MungeIdentity | Refusal>
+  verify(
+    credential: string,
+    client: ClientAddress,
+    sign?: SignIdentity,
+  ): Promise<UnclaimedIdentity | SignedIdentity | Refusal>
 }
 
 /** @returns the identity with a Slurm token. A refusal or an outage of its own has its own line already. */
-export type SignIdentity = (identity: MungeIdentity) => Promise<MungeIdentity | Refusal>
+export type SignIdentity = (identity: UnclaimedIdentity) => Promise<SignedIdentity | Refusal>
 
 /** What is known of a credential so far, for the log. */
 interface Evidence {
@@ -67,7 +71,7 @@ export function createMungeVerifier(parts: MungeVerifierParts): CredentialVerifi
     raw: string,
     client: ClientAddress,
     sign?: SignIdentity,
-  ): Promise<MungeIdentity | Refusal> {
+  ): Promise<UnclaimedIdentity | SignedIdentity | Refusal> {
     const evidence: Evidence = { digest: null, answer: null, user: null, bond: null, isSigned: null }
     const verdict = await judgeOrLog(parts, raw, client, evidence)
     if (isRefusal(verdict) || sign === undefined) {
@@ -98,7 +102,7 @@ async function judgeOrLog(
   raw: string,
   client: ClientAddress,
   evidence: Evidence,
-): Promise<MungeIdentity | Refusal> {
+): Promise<UnclaimedIdentity | Refusal> {
   try {
     return await judge(parts, raw, client, evidence)
   } catch (error) {
@@ -112,7 +116,7 @@ async function judge(
   raw: string,
   client: ClientAddress,
   evidence: Evidence,
-): Promise<MungeIdentity | Refusal> {
+): Promise<UnclaimedIdentity | Refusal> {
   const credential = await parseCredentialString(raw, sha256)
   if (credential === null) return refuse('munge_malformed')
   evidence.digest = credential.digest

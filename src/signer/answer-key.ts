@@ -45,6 +45,11 @@ export interface AnswerKey {
   readonly name: string
   /** @param sealed untrusted. @returns null unless it was sealed for this key. */
   open(sealed: string): Promise<string | null>
+  /**
+   * The same for a text that comes often: it is opened once.
+   * @param digest its SHA-256, lower-case hex, by the word of who sealed it. What goes by this digest is not looked at again.
+   */
+  openOnce(sealed: string, digest: string): Promise<string | null>
 }
 
 export interface AnswerKeyOptions {
@@ -66,29 +71,36 @@ export function createAnswerKeys({
     if (last !== null && Math.abs(now - last.madeAt) < USED_MILLISECONDS) return last.answerKey
     const bytes = new Uint8Array(randomBytes(KEY_BYTES))
     const encrypted = await encryptForSigner(bytes, TYPE, encryptionKey)
-    const open = createOpen(await importKey(bytes, 'decrypt'))
-    const answerKey = { encrypted, name: await nameKey(encrypted), open }
+    const opening = createOpening(await importKey(bytes, 'decrypt'))
+    const answerKey = { encrypted, name: await nameKey(encrypted), ...opening }
     last = { answerKey, madeAt: now }
     return answerKey
   }
 }
 
-/** One text comes often: what was opened is kept. */
-function createOpen(key: CryptoKey): AnswerKey['open'] {
+function createOpening(key: CryptoKey): Pick<AnswerKey, 'open' | 'openOnce'> {
   const opened = createBoundedMap<string, string>(SLURM_TOKENS_KEPT)
   const limits = { keyManagementAlgorithms: [HEADER.alg], contentEncryptionAlgorithms: [HEADER.enc] }
-  return async function open(sealed) {
-    const known = opened.get(sealed)
-    if (known !== undefined) return known
+
+  async function open(sealed: string): Promise<string | null> {
     try {
       const { plaintext } = await compactDecrypt(sealed, key, limits)
-      const text = new TextDecoder().decode(plaintext)
-      opened.set(sealed, text)
-      return text
+      return new TextDecoder().decode(plaintext)
     } catch {
       return null
     }
   }
+
+  async function openOnce(sealed: string, digest: string): Promise<string | null> {
+    const known = opened.get(digest)
+    if (known !== undefined) return known
+    if ((await webSha256.hashToHex(sealed)) !== digest) return null
+    const text = await open(sealed)
+    if (text !== null) opened.set(digest, text)
+    return text
+  }
+
+  return { open, openOnce }
 }
 
 /** Encrypts a text for whoever made the answer key, and for nobody else. */

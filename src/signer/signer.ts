@@ -6,8 +6,8 @@
 import { judgeTokenRecord } from '../authenticate.ts'
 import { SIGNER_LOOK_UPS_PER_SECOND } from '../limits.ts'
 import { webSha256 } from '../munge/sha256.ts'
-import { addSlurmToken, type SignedForToken } from '../munge/verdict.ts'
-import type { Clock, Log, MungeIdentity, ReplayGuard, TokenRecord } from '../ports.ts'
+import type { SignedForToken } from '../munge/verdict.ts'
+import type { Clock, Log, ReplayGuard, SignedIdentity, TokenRecord, UnclaimedIdentity } from '../ports.ts'
 import { isDeniedUser } from '../principal.ts'
 import { buildFullBucket, takeRequest } from '../rate-bucket.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
@@ -53,7 +53,7 @@ export interface Signer {
    * @param identity of a credential that was verified here, just now. @param seal of who asks.
    * @throws Outage `replay_guard_unavailable`
    */
-  signForMunge(identity: MungeIdentity, seal: SealAnswer): Promise<MungeIdentity | Refusal>
+  signForMunge(identity: UnclaimedIdentity, seal: SealAnswer): Promise<SignedIdentity | Refusal>
   /**
    * @param encrypted untrusted. @param call of the genuine request that carried it. @param seal of its answer key.
    * @throws Outage `token_store_unavailable`, `names_unavailable`, `signer_unavailable`
@@ -74,13 +74,16 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
     return { token: await seal(token), issuedAt, useUntil }
   }
 
-  async function judgeMunge(identity: MungeIdentity, seal: SealAnswer): Promise<MungeIdentity | Refusal> {
-    const { user, credentialDigest, expiresAt } = identity
+  async function judgeMunge(
+    identity: UnclaimedIdentity,
+    seal: SealAnswer,
+  ): Promise<SignedIdentity | Refusal> {
+    const { user, uid, credentialDigest, expiresAt, boundDigest } = identity
     if (isDeniedUser(parts.deniedUsers, user)) return refuse('munge_user_denied')
     const excess = parts.limitRate(user)
     if (excess !== null) return excess
     if (!(await replays.claim(credentialDigest, expiresAt))) return refuse('munge_replayed')
-    return addSlurmToken(identity, await mint(user, seal))
+    return { user, uid, boundDigest, slurmToken: await mint(user, seal) }
   }
 
   async function judgeToken(

@@ -7,7 +7,7 @@ import { createClientAddressFinder } from '../../src/client-address.ts'
 import { deliverAsResponse } from '../../src/gate-answer.ts'
 import { createGatewayApp } from '../../src/gateway-app.ts'
 import { createGateway } from '../../src/gateway.ts'
-import type { MungeIdentity, TokenRecord, UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
+import type { UnclaimedIdentity, TokenRecord, UpstreamAnswer, UpstreamRequest } from '../../src/ports.ts'
 import { nameCaller } from '../../src/principal.ts'
 import { createQueuedSlots } from '../../src/slots.ts'
 import { createSlurmTokenSource } from '../../src/slurm-token.ts'
@@ -89,7 +89,7 @@ export function createInMemoryGate(
     answer: (): UpstreamAnswer | Promise<UpstreamAnswer> => buildAnswer(200, { jobs: [] }),
     findToken: (key: string): TokenRecord | null => RECORDS.get(key) ?? null,
     findVersions: (): readonly number[] => [40, 42],
-    verify: (): MungeIdentity | Refusal => ({
+    verify: (): UnclaimedIdentity | Refusal => ({
       user: 'alice',
       uid: 1001,
       credentialDigest: 'x',

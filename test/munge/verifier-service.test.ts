@@ -5,7 +5,7 @@ import { createVerifierEnd } from '../../src/munge/exchange.ts'
 import { type Fetch } from '../../src/munge/verifier-channel.ts'
 import { buildRemoteVerifier } from '../support/remote-verifier.ts'
 import { createVerifierService } from '../../src/munge/verifier-service.ts'
-import type { ClientAddress, MungeIdentity, MungeVerifier } from '../../src/ports.ts'
+import type { ClientAddress, UnclaimedIdentity, MungeVerifier } from '../../src/ports.ts'
 import { Outage, refuse, type Refusal } from '../../src/refusal.ts'
 import { parseCredentialString } from '../../src/munge/credential-string.ts'
 
@@ -15,9 +15,9 @@ const CREDENTIAL = `MUNGE:${Buffer.alloc(60, 7).toString('base64')}:`
 const CLIENT: ClientAddress = { address: '10.0.0.7', isDirectLoopback: false, hostAddresses: [] }
 const NOW = 1_800_000_000_000
 
-type Decide = (credential: string, client: ClientAddress) => Promise<MungeIdentity | Refusal>
+type Decide = (credential: string, client: ClientAddress) => Promise<UnclaimedIdentity | Refusal>
 
-async function acceptAlice(credential: string): Promise<MungeIdentity> {
+async function acceptAlice(credential: string): Promise<UnclaimedIdentity> {
   const parsed = await parseCredentialString(credential)
   return {
     user: 'alice',

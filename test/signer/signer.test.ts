@@ -3,7 +3,7 @@
 import { decodeJwt } from 'jose'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { SIGNER_LOOK_UPS_PER_SECOND } from '../../src/limits.ts'
-import type { MungeIdentity } from '../../src/ports.ts'
+import type { UnclaimedIdentity } from '../../src/ports.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../../src/refusal.ts'
 import {
   makeEncryptionKey,
@@ -37,7 +37,7 @@ const ROW: SignerRow = {
   uid: 6001,
   policyVersion: 3,
 }
-const ALICE: MungeIdentity = {
+const ALICE: UnclaimedIdentity = {
   user: 'alice',
   uid: 6001,
   credentialDigest: 'ab'.repeat(32),
