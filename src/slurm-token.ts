@@ -35,6 +35,12 @@ export interface SlurmToken {
   readonly useUntil: number
 }
 
+/** One on its way from who signed it to who asked: `token` is encrypted. */
+export interface SealedSlurmToken extends SlurmToken {
+  /** SHA-256 of `token` as it is here, lower-case hex. */
+  readonly digest: string
+}
+
 /** Whom a call is made as, where the key is at hand: no proof is asked for. */
 export interface NamedUser {
   readonly slurmUser: string

@@ -57,7 +57,9 @@ export function createQuestionAnswerer(parts: QuestionAnswererParts): QuestionAn
     const readiness = await findReadiness()
     if (answerKey === null || readiness.kind !== 'ready') return readiness
     const opened = await openSigner(answerKey)
-    return opened === 'unknown' ? { kind: 'keyUnknown' } : { kind: 'signs', proof: await opened.seal(nonce) }
+    return opened === 'unknown'
+      ? { kind: 'keyUnknown' }
+      : { kind: 'signs', proof: (await opened.seal(nonce)).jwe }
   }
 
   async function judge(body: string): Promise<QuestionAnswer> {

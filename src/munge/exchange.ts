@@ -16,7 +16,7 @@ import {
 } from '../signer/answer-key.ts'
 import type { CallBinding } from '../signer/encrypted-token.ts'
 import type { EncryptionKey } from '../signer/encryption-key.ts'
-import { createSealedDigests, parseAnswerText, writeAnswerText } from './answer-text.ts'
+import { parseAnswerText, writeAnswerText } from './answer-text.ts'
 import {
   createSignature,
   isObject,
@@ -165,8 +165,7 @@ export function createGatewayEnd(parts: GatewayEndParts): GatewayEnd {
       if (verdict === null || (verdict.kind === 'keyUnknown' && !pending.isKeyNamed))
         return { kind: 'disbelieved', reason: 'verdict' }
       noteKey(keptKeys, pending.answerKey, { verdict, isKept: claims['kept'] === true })
-      const verdictOpened = await openVerdict(verdict, pending, claims['sealed'])
-      return verdictOpened ?? { kind: 'disbelieved', reason: 'encryption' }
+      return (await openVerdict(verdict, pending)) ?? { kind: 'disbelieved', reason: 'encryption' }
     },
   }
 }
@@ -175,7 +174,6 @@ export function createVerifierEnd(parts: EndParts): VerifierEnd {
   const { sha256 = webSha256 } = parts
   const requests = createSignature(parts.keys, TO_VERIFIER, parts.clock, sha256)
   const answers = createSignature(parts.keys, TO_GATEWAY, parts.clock, sha256)
-  const findSealedDigest = createSealedDigests(sha256)
   return {
     async openRequest(jws, credential, encrypted = null) {
       const opened = await requests.open(jws)
@@ -192,9 +190,7 @@ export function createVerifierEnd(parts: EndParts): VerifierEnd {
       claims['nonce'] = nonce
       claims['request'] = await sha256.hashToHex(request.jws)
       if (keepsKey(request, verdict)) claims['kept'] = true
-      const sealed = findSealed(verdict)
-      if (sealed !== null) claims['sealed'] = await findSealedDigest(sealed)
-      return writeAnswerText({ jws: await answers.sign(claims), sealed })
+      return writeAnswerText({ jws: await answers.sign(claims), sealed: findSealed(verdict) })
     },
   }
 }

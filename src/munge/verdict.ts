@@ -2,13 +2,13 @@
 
 import type { SignedIdentity, UnclaimedIdentity } from '../ports.ts'
 import { isRefusal, refuse, REFUSALS, type OutageRule, type Refusal } from '../refusal.ts'
-import type { SlurmToken } from '../slurm-token.ts'
+import type { SealedSlurmToken, SlurmToken } from '../slurm-token.ts'
 import { isObject, type Claims } from './exchange-signature.ts'
 
 export type Verdict =
   | { readonly kind: 'identity'; readonly identity: UnclaimedIdentity }
   /** To a credential that the verifier has claimed, and signed for its user. */
-  | { readonly kind: 'claimed'; readonly identity: SignedIdentity }
+  | { readonly kind: 'claimed'; readonly identity: SealedIdentity }
   | { readonly kind: 'refusal'; readonly refusal: Refusal }
   | { readonly kind: 'outage'; readonly rule: OutageRule }
   /** To a credential whose answer key came by its name: it has to come whole. Nothing was decoded, claimed or signed. */
@@ -19,6 +19,9 @@ export type Verdict =
   | { readonly kind: 'ready' }
   /** The same where it also signs: the question's nonce, encrypted as a Slurm token would be. */
   | { readonly kind: 'signs'; readonly proof: string }
+
+/** The Slurm token beside it is encrypted until the answer is opened; its digest stays that of the ciphertext. */
+export type SealedIdentity = SignedIdentity & { readonly slurmToken: SealedSlurmToken }
 
 /** A Slurm token for the user of an API token that was presented. On the way it is encrypted. */
 export interface SignedForToken {
@@ -46,7 +49,7 @@ const USER_MAX_LENGTH = 255
 const SLURM_TOKEN_MAX_LENGTH = 4_096
 const TOKEN_ID = /^tok_[a-z2-7]{16}$/
 
-export function buildVerdict(outcome: UnclaimedIdentity | SignedIdentity | Refusal): Verdict {
+export function buildVerdict(outcome: UnclaimedIdentity | SealedIdentity | Refusal): Verdict {
   if (isRefusal(outcome)) return { kind: 'refusal', refusal: outcome }
   return 'slurmToken' in outcome
     ? { kind: 'claimed', identity: outcome }
@@ -67,8 +70,8 @@ export function writeVerdict(verdict: Verdict): Record<string, unknown> {
     }
     case 'claimed': {
       const { user, uid, boundDigest, slurmToken } = verdict.identity
-      const { issuedAt, useUntil } = slurmToken
-      return { claimed: { user, uid, boundDigest, issuedAt, useUntil } }
+      const { digest, issuedAt, useUntil } = slurmToken
+      return { claimed: { user, uid, boundDigest, slurmToken: { digest, issuedAt, useUntil } } }
     }
     case 'refusal': {
       const { rule, description } = verdict.refusal
@@ -123,12 +126,15 @@ function parseIdentity(value: unknown): Verdict | null {
   return { kind: 'identity', identity: { user, uid, credentialDigest, expiresAt, boundDigest } }
 }
 
+/** What is sealed is not looked at here: its digest says whether it was opened before. */
 function parseClaimed(value: unknown, sealed: string | null): Verdict | null {
-  if (!isObject(value)) return null
-  const { user, uid, boundDigest, issuedAt, useUntil } = value
-  if (!isUser(user) || !isCount(uid) || !isBoundDigest(boundDigest)) return null
-  const slurmToken = parseSlurmToken({ token: sealed, issuedAt, useUntil })
-  return slurmToken && { kind: 'claimed', identity: { user, uid, boundDigest, slurmToken } }
+  if (!isObject(value) || sealed === null || sealed.length > SLURM_TOKEN_MAX_LENGTH) return null
+  const { user, uid, boundDigest, slurmToken } = value
+  if (!isUser(user) || !isCount(uid) || !isBoundDigest(boundDigest) || !isObject(slurmToken)) return null
+  const { digest, issuedAt, useUntil } = slurmToken
+  if (!isDigest(digest) || !isCount(issuedAt) || !isCount(useUntil)) return null
+  const identity = { user, uid, boundDigest, slurmToken: { token: sealed, digest, issuedAt, useUntil } }
+  return { kind: 'claimed', identity }
 }
 
 function parseSigned(value: unknown): Verdict | null {

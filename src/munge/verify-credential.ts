@@ -4,7 +4,7 @@
  * nowhere but to munged.
  */
 
-import type { ClientAddress, Log, MungeVerifier, SignedIdentity, UnclaimedIdentity } from '../ports.ts'
+import type { ClientAddress, Log, MungeVerifier, UnclaimedIdentity } from '../ports.ts'
 import { isDeniedUser } from '../principal.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
 import { parseBindingPayload } from './binding-payload.ts'
@@ -15,6 +15,7 @@ import type { HostMap } from './host-map.ts'
 import type { Munged } from './munged-client.ts'
 import { judgeErrorNumber } from './munged-error.ts'
 import type { Sha256 } from './sha256.ts'
+import type { SealedIdentity } from './verdict.ts'
 
 export interface CredentialPolicy {
   /** A credential that lives longer is refused: it could be used again after munged forgot it. */
@@ -48,11 +49,11 @@ export interface CredentialVerifier extends MungeVerifier {
     credential: string,
     client: ClientAddress,
     sign?: SignIdentity,
-  ): Promise<UnclaimedIdentity | SignedIdentity | Refusal>
+  ): Promise<UnclaimedIdentity | SealedIdentity | Refusal>
 }
 
 /** @returns the identity with a Slurm token. A refusal or an outage of its own has its own line already. */
-export type SignIdentity = (identity: UnclaimedIdentity) => Promise<SignedIdentity | Refusal>
+export type SignIdentity = (identity: UnclaimedIdentity) => Promise<SealedIdentity | Refusal>
 
 /** What is known of a credential so far, for the log. */
 interface Evidence {
@@ -71,7 +72,7 @@ export function createMungeVerifier(parts: MungeVerifierParts): CredentialVerifi
     raw: string,
     client: ClientAddress,
     sign?: SignIdentity,
-  ): Promise<UnclaimedIdentity | SignedIdentity | Refusal> {
+  ): Promise<UnclaimedIdentity | SealedIdentity | Refusal> {
     const evidence: Evidence = { digest: null, answer: null, user: null, bond: null, isSigned: null }
     const verdict = await judgeOrLog(parts, raw, client, evidence)
     if (isRefusal(verdict) || sign === undefined) {

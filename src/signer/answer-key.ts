@@ -9,6 +9,7 @@ import { createBoundedMap, type BoundedMap } from '../bounded-map.ts'
 import { SLURM_TOKENS_KEPT } from '../limits.ts'
 import { webSha256 } from '../munge/sha256.ts'
 import type { Clock, RandomBytes } from '../ports.ts'
+import type { SealedSlurmToken } from '../slurm-token.ts'
 import type { DecryptionKey, EncryptionKey } from './encryption-key.ts'
 import { decryptAsSigner, encryptForSigner } from './signer-encryption.ts'
 
@@ -46,10 +47,10 @@ export interface AnswerKey {
   /** @param sealed untrusted. @returns null unless it was sealed for this key. */
   open(sealed: string): Promise<string | null>
   /**
-   * The same for a text that comes often: it is opened once.
-   * @param digest its SHA-256, lower-case hex, by the word of who sealed it. What goes by this digest is not looked at again.
+   * The same for what comes often: it is opened once.
+   * @param sealed its digest by the signed word of who sealed it: what goes by the same one is not looked at again.
    */
-  openOnce(sealed: string, digest: string): Promise<string | null>
+  openOnce(sealed: Pick<SealedSlurmToken, 'token' | 'digest'>): Promise<string | null>
 }
 
 export interface AnswerKeyOptions {
@@ -91,11 +92,11 @@ function createOpening(key: CryptoKey): Pick<AnswerKey, 'open' | 'openOnce'> {
     }
   }
 
-  async function openOnce(sealed: string, digest: string): Promise<string | null> {
+  const openOnce: AnswerKey['openOnce'] = async ({ token, digest }) => {
     const known = opened.get(digest)
     if (known !== undefined) return known
-    if ((await webSha256.hashToHex(sealed)) !== digest) return null
-    const text = await open(sealed)
+    if ((await webSha256.hashToHex(token)) !== digest) return null
+    const text = await open(token)
     if (text !== null) opened.set(digest, text)
     return text
   }
@@ -103,8 +104,14 @@ function createOpening(key: CryptoKey): Pick<AnswerKey, 'open' | 'openOnce'> {
   return { open, openOnce }
 }
 
+export interface Sealed {
+  readonly jwe: string
+  /** SHA-256 of `jwe`, lower-case hex. */
+  readonly digest: string
+}
+
 /** Encrypts a text for whoever made the answer key, and for nobody else. */
-export type SealAnswer = (text: string) => Promise<string>
+export type SealAnswer = (text: string) => Promise<Sealed>
 
 /** Keys that are open at a time: one for each process of a gateway, and each isolate of a Worker. */
 export const ANSWER_KEYS_KEPT = 1_024
@@ -121,10 +128,10 @@ export type OpenAnswerKey = (encryptedOrName: string) => Promise<SealAnswer | 'u
 export function createAnswerKeyOpener(decryptionKeys: readonly DecryptionKey[]): OpenAnswerKey {
   const open = createBoundedMap<string, SealAnswer>(ANSWER_KEYS_KEPT)
   /** By the text, which is the same string each time: put together with the key's name it would be hashed for each call anew. */
-  const sealed = createBoundedMap<string, BoundedMap<number, string>>(SEALED_TEXTS_KEPT)
+  const sealed = createBoundedMap<string, BoundedMap<number, Sealed>>(SEALED_TEXTS_KEPT)
   let count = 0
 
-  function findSealed(text: string): BoundedMap<number, string> {
+  function findSealed(text: string): BoundedMap<number, Sealed> {
     const found = sealed.get(text) ?? createBoundedMap(SEALED_OF_TEXT_KEPT)
     sealed.set(text, found)
     return found
@@ -138,8 +145,9 @@ export function createAnswerKeyOpener(decryptionKeys: readonly DecryptionKey[]):
       const jwe = await new CompactEncrypt(new TextEncoder().encode(text))
         .setProtectedHeader(HEADER)
         .encrypt(key)
-      findSealed(text).set(number, jwe)
-      return jwe
+      const made = { jwe, digest: await webSha256.hashToHex(jwe) }
+      findSealed(text).set(number, made)
+      return made
     }
   }
 

@@ -6,12 +6,12 @@
 import { judgeTokenRecord } from '../authenticate.ts'
 import { SIGNER_LOOK_UPS_PER_SECOND } from '../limits.ts'
 import { webSha256 } from '../munge/sha256.ts'
-import type { SignedForToken } from '../munge/verdict.ts'
-import type { Clock, Log, ReplayGuard, SignedIdentity, TokenRecord, UnclaimedIdentity } from '../ports.ts'
+import type { SealedIdentity, SignedForToken } from '../munge/verdict.ts'
+import type { Clock, Log, ReplayGuard, TokenRecord, UnclaimedIdentity } from '../ports.ts'
 import { isDeniedUser } from '../principal.ts'
 import { buildFullBucket, takeRequest } from '../rate-bucket.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../refusal.ts'
-import type { SlurmToken, SlurmTokenMinter } from '../slurm-token.ts'
+import type { SealedSlurmToken, SlurmTokenMinter } from '../slurm-token.ts'
 import { digestToken, parsePresentedToken } from '../tokens/token-form.ts'
 import { createAnswerKeyOpener, type OpenAnswerKey, type SealAnswer } from './answer-key.ts'
 import type { DecryptionKey } from './encryption-key.ts'
@@ -53,7 +53,7 @@ export interface Signer {
    * @param identity of a credential that was verified here, just now. @param seal of who asks.
    * @throws Outage `replay_guard_unavailable`
    */
-  signForMunge(identity: UnclaimedIdentity, seal: SealAnswer): Promise<SignedIdentity | Refusal>
+  signForMunge(identity: UnclaimedIdentity, seal: SealAnswer): Promise<SealedIdentity | Refusal>
   /**
    * @param encrypted untrusted. @param call of the genuine request that carried it. @param seal of its answer key.
    * @throws Outage `token_store_unavailable`, `names_unavailable`, `signer_unavailable`
@@ -69,15 +69,16 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
   const { minter, replays, log } = parts
   const lookUps = buildFullBucket()
 
-  async function mint(user: string, seal: SealAnswer): Promise<SlurmToken> {
+  async function mint(user: string, seal: SealAnswer): Promise<SealedSlurmToken> {
     const { token, issuedAt, useUntil } = await minter.mint(user)
-    return { token: await seal(token), issuedAt, useUntil }
+    const { jwe, digest } = await seal(token)
+    return { token: jwe, digest, issuedAt, useUntil }
   }
 
   async function judgeMunge(
     identity: UnclaimedIdentity,
     seal: SealAnswer,
-  ): Promise<SignedIdentity | Refusal> {
+  ): Promise<SealedIdentity | Refusal> {
     const { user, uid, credentialDigest, expiresAt, boundDigest } = identity
     if (isDeniedUser(parts.deniedUsers, user)) return refuse('munge_user_denied')
     const excess = parts.limitRate(user)
@@ -111,7 +112,8 @@ export function createSigner<Row extends SignerRow>(parts: SignerParts<Row>): Si
     const problem = (await parts.checkRow(row)) ?? parts.limitRate(row.slurmUser)
     if (problem !== null) return problem
     const { id: tokenId, slurmUser, scopes, account, expiresAt, policyVersion } = row
-    const slurmToken = await mint(slurmUser, seal)
+    const { token, issuedAt, useUntil } = await mint(slurmUser, seal)
+    const slurmToken = { token, issuedAt, useUntil }
     return { tokenId, slurmUser, scopes, account, expiresAt, policyVersion, slurmToken }
   }
 

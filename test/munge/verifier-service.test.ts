@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { createVerifierEnd } from '../../src/munge/exchange.ts'
 import { type Fetch } from '../../src/munge/verifier-channel.ts'
 import { buildRemoteVerifier } from '../support/remote-verifier.ts'
+import type { CredentialVerifier } from '../../src/munge/verify-credential.ts'
 import { createVerifierService } from '../../src/munge/verifier-service.ts'
 import type { ClientAddress, UnclaimedIdentity, MungeVerifier } from '../../src/ports.ts'
 import { Outage, refuse, type Refusal } from '../../src/refusal.ts'
@@ -40,7 +41,7 @@ function setUp(
   const lines: Record<string, unknown>[] = []
   const sent: { url: string; body: string }[] = []
   let checks = 0
-  const inner: MungeVerifier = {
+  const inner: CredentialVerifier = {
     verify: (credential, client) => {
       asked.push({ credential, client })
       return (options.decide ?? acceptAlice)(credential, client)

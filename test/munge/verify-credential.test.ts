@@ -235,7 +235,7 @@ test('each verification is one line of the log, with who and where from, without
 })
 
 describe('where a signer signs for the accepted', () => {
-  const SIGNED = { token: 'a.b.c', issuedAt: NOW, useUntil: NOW + 60 }
+  const SIGNED = { token: 'a.b.c', digest: 'ab'.repeat(32), issuedAt: NOW, useUntil: NOW + 60 }
   const sign: SignIdentity = (identity) => Promise.resolve({ ...identity, slurmToken: SIGNED })
   const REPLAYED = refuse('munge_replayed')
   const accepted = { event: 'munge_decision', outcome: 'accepted', rule: null, user: 'alice', uid: 1234 }

@@ -47,7 +47,7 @@ const makeGateway = (): (() => Promise<AnswerKey>) =>
 async function sealWith(open: OpenAnswerKey, encryptedOrName: string): Promise<string> {
   const seal = await open(encryptedOrName)
   if (seal === null || seal === 'unknown') throw new Error(`the key is ${String(seal)}`)
-  return seal(SLURM_TOKEN)
+  return (await seal(SLURM_TOKEN)).jwe
 }
 
 test('what is sealed for one gateway is opened by it, shows nothing, and is opened by no other', async () => {
@@ -179,5 +179,26 @@ test('keys are agreed on once for many calls, and one Slurm token is encrypted o
   for (let index = 0; index < 20; index += 1) await call()
   expect([derived, encrypted]).toEqual([2, 2])
   expect([derive.mock.calls.length, encrypt.mock.calls.length]).toEqual([derived, encrypted])
+  vi.restoreAllMocks()
+})
+
+test('what comes often is opened once, by the digest that whoever sealed it signed, and under no other one', async () => {
+  const decrypt = vi.spyOn(crypto.subtle, 'decrypt')
+  const [key, seal] = [
+    await makeGateway()(),
+    await createAnswerKeyOpener(decryptionKeys)((await makeGateway()()).encrypted),
+  ]
+  const own = await createAnswerKeyOpener(decryptionKeys)(key.encrypted)
+  if (typeof seal !== 'function' || typeof own !== 'function') throw new Error('no key')
+  const { jwe: token, digest } = await own(SLURM_TOKEN)
+  const before = decrypt.mock.calls.length
+  expect(await key.openOnce({ token, digest: 'ab'.repeat(32) })).toBeNull()
+  expect(decrypt.mock.calls.length).toBe(before)
+  for (let index = 0; index < 3; index += 1) expect(await key.openOnce({ token, digest })).toBe(SLURM_TOKEN)
+  expect(decrypt.mock.calls.length).toBe(before + 1)
+  // What was changed on the way does no harm: what goes by this digest is known.
+  expect(await key.openOnce({ token: 'changed', digest })).toBe(SLURM_TOKEN)
+  const { jwe, digest: theirDigest } = await seal(SLURM_TOKEN)
+  expect(await key.openOnce({ token: jwe, digest: theirDigest })).toBeNull()
   vi.restoreAllMocks()
 })

@@ -3,12 +3,13 @@
 import { createServer, type Server } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openSigner } from '../../functions/node/local-signer.ts'
+import type { SealAnswer } from '../../src/signer/answer-key.ts'
 import { makeEncryptionKey, parseDecryptionKeys } from '../../src/signer/encryption-key.ts'
 import type { SignerSettings } from '../../src/signer/signer-settings.ts'
 import { createMemoryLog } from '../gateway/in-memory-ports.ts'
 
 const ALICE = { user: 'alice', uid: 6001, credentialDigest: 'ab'.repeat(32), boundDigest: null }
-const seal = (text: string): Promise<string> => Promise.resolve(`sealed ${text}`)
+const seal: SealAnswer = (text) => Promise.resolve({ jwe: `sealed ${text}`, digest: 'ab'.repeat(32) })
 /** Counts who comes, and says nothing. */
 const world = { calls: 0, port: 0, server: null as Server | null, settings: null as SignerSettings | null }
 

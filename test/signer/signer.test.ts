@@ -14,6 +14,7 @@ import {
   type EncryptionKey,
 } from '../../src/signer/encryption-key.ts'
 import { encryptToken } from '../../src/signer/encrypted-token.ts'
+import type { SealAnswer } from '../../src/signer/answer-key.ts'
 import { createSigner, type Signer, type SignerRow } from '../../src/signer/signer.ts'
 import { createSlurmTokenMinter } from '../../src/slurm-token.ts'
 import { createLocalReplayGuard } from '../../src/tokens/replay-guard.ts'
@@ -24,7 +25,7 @@ const NONCE = 'c29tZSBub25jZSBvZiAxNg=='
 const ANSWER_KEY = 'e.n.c.r.y.p.t.e.d'
 const CALL = { nonce: NONCE, answerKey: ANSWER_KEY }
 /** What goes out is encrypted: here so that it can be read. */
-const seal = (text: string): Promise<string> => Promise.resolve(`sealed ${text}`)
+const seal: SealAnswer = (text) => Promise.resolve({ jwe: `sealed ${text}`, digest: 'ab'.repeat(32) })
 const TOKEN = buildOpaqueToken((length) => new Uint8Array(length).fill(7))
 const ROW: SignerRow = {
   id: 'tok_aaaaaaaaaaaaaaaa',
@@ -250,9 +251,9 @@ describe('for an API token', () => {
 describe('for a MUNGE credential that was verified', () => {
   test('its user gets a Slurm token, once: the credential is claimed before anything is signed', async () => {
     const first = await signer.signForMunge(ALICE, seal)
-    expect(
-      isRefusal(first) ? first.rule : decodeJwt(requireSealed(first.slurmToken?.token ?? ''))['sun'],
-    ).toBe('alice')
+    expect(isRefusal(first) ? first.rule : decodeJwt(requireSealed(first.slurmToken.token))['sun']).toBe(
+      'alice',
+    )
     expect(await signer.signForMunge(ALICE, seal)).toMatchObject({ rule: 'munge_replayed' })
     expect(world.minted).toEqual(['alice'])
     // What was signed stands in the line of who verified the credential.
