@@ -101,7 +101,7 @@ interface Claim {
 }
 
 /**
- * Atomic by the primary key: of concurrent inserts of one digest, one returns it. One digest twice in here: the first.
+ * Atomic by the primary key: of concurrent inserts of one digest, one returns a row. One digest twice in here: the first.
  * Sorted, so that two gates that insert the same digests never wait for each other in a circle (deadlock).
  */
 async function insertClaims(
@@ -114,42 +114,33 @@ async function insertClaims(
   const rows = JSON.stringify(digests.map((digest) => ({ digest, expires_at: lives.get(digest) })))
   try {
     const askedAt = clock() / 1000
-    const [inserted] = await db.query((drizzle) => findInsert(drizzle).execute({ rows }))
-    if (inserted === undefined) throw new TypeError('the statement gives one row')
-    const { told } = inserted
-    watchClock('database', { askedAt, answeredAt: clock() / 1000, told, precisionSeconds: 0 })
-    const unclaimed = new Set(inserted.digests?.split(' '))
+    const inserted = await db.query((drizzle) => findInsert(drizzle).execute({ rows }))
+    const told = inserted[0]?.told
+    if (told !== undefined) {
+      watchClock('database', { askedAt, answeredAt: clock() / 1000, told, precisionSeconds: 0 })
+    }
+    const unclaimed = new Set(inserted.map(({ digest }) => digest))
     return claims.map(({ credentialDigest }) => unclaimed.delete(credentialDigest))
   } catch (error) {
     throw new Outage('replay_guard_unavailable', describeDatabaseError(error))
   }
 }
 
-/**
- * `rows`: JSON text, `[{"digest": hex, "expires_at": Unix seconds}, …]`. In one row, for the driver takes each row apart anew (measured):
- * the digests that are new, and the time.
- */
-const findInsert = prepareOnce((drizzle) => {
-  const inserted = drizzle.$with('inserted').as(
-    drizzle
-      .insert(mungeReplays)
-      .select(
-        sql`select pg_catalog.decode(claim.digest, 'hex'), greatest(pg_catalog.to_timestamp(claim.expires_at), ${NOW}) operator(pg_catalog.+) interval '${sql.raw(String(KEEP_LONGER_SECONDS))} seconds'
-        from pg_catalog.json_to_recordset(${sql.placeholder('rows')}::pg_catalog.text::pg_catalog.json) as claim(digest pg_catalog.text, expires_at double precision)`,
-      )
-      .onConflictDoNothing()
-      .returning({ digest: mungeReplays.credentialDigest }),
-  )
-  const digest = sql`pg_catalog.encode(${inserted.digest}, 'hex')`
-  return drizzle
-    .with(inserted)
-    .select({
-      digests: sql<string | null>`pg_catalog.string_agg(${digest}, ' ')`,
+/** `rows`: JSON text, `[{"digest": hex, "expires_at": Unix seconds}, …]`. */
+const findInsert = prepareOnce((drizzle) =>
+  drizzle
+    .insert(mungeReplays)
+    .select(
+      sql`select pg_catalog.decode(claim.digest, 'hex'), greatest(pg_catalog.to_timestamp(claim.expires_at), ${NOW}) operator(pg_catalog.+) interval '${sql.raw(String(KEEP_LONGER_SECONDS))} seconds'
+      from pg_catalog.json_to_recordset(${sql.placeholder('rows')}::pg_catalog.text::pg_catalog.json) as claim(digest pg_catalog.text, expires_at double precision)`,
+    )
+    .onConflictDoNothing()
+    .returning({
+      digest: sql<string>`pg_catalog.encode(${mungeReplays.credentialDigest}, 'hex')`,
       told: sql<number>`extract(epoch from pg_catalog.clock_timestamp())::double precision`,
     })
-    .from(inserted)
-    .prepare('claim_munge_credentials')
-})
+    .prepare('claim_munge_credentials'),
+)
 
 /** In portions, each a transaction of its own; where somebody else is at it, it is left to him. */
 async function removeOldRows(db: Database): Promise<void> {
