@@ -172,7 +172,8 @@ function describe(settings: GatewaySettings): Record<string, unknown> {
     areWritesBound: settings.areWritesBound,
     rateLimitPerSecond: settings.rateLimitPerSecond,
     clientAddressFrom: clientAddress.source,
-    replayGuard,
+    /** A signer claims by itself. */
+    replayGuard: signing.signer === 'gateway' ? replayGuard : null,
     versions,
     pid: process.pid,
   }

@@ -66,7 +66,7 @@ async function authenticateMunge(
   if (isDeniedUser(options.deniedUsers, identity.user)) return refuse('munge_user_denied')
   const { user, uid, boundDigest } = identity
   const proved = { method: 'munge', slurmUser: user, uid, boundDigest } as const
-  if ('slurmToken' in identity) return { ...proved, slurmToken: identity.slurmToken }
+  if (!('credentialDigest' in identity)) return { ...proved, slurmToken: identity.slurmToken }
   const isFirst = await options.replays.claim(identity.credentialDigest, identity.expiresAt)
   return isFirst ? { ...proved, slurmToken: null } : refuse('munge_replayed')
 }

@@ -38,7 +38,7 @@ interface MungeIdentity {
 
 /** Of a credential that is still to be claimed, by whoever asked. */
 export interface UnclaimedIdentity extends MungeIdentity {
-  /** SHA-256 of the credential's decoded bytes, lower-case hex: the key of a replay guard. */
+  /** SHA-256 of the credential's decoded bytes, lower-case hex: the key of a replay guard. Where there is one, it is claimed. */
   readonly credentialDigest: string
   /** Unix time in seconds after which munged itself refuses the credential as expired. */
   readonly expiresAt: number

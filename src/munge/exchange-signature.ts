@@ -1,7 +1,8 @@
 /**
  * Signs and opens the messages between gateway and verifier: compact JWS (RFC 7515), HS256. Each direction has a key,
  * a type and an audience of its own, so that a message reflected to its sender is worth nothing. The version is part of
- * the keys: an end that does not know what the other's words bind (v2: a credential to its request) cannot read them.
+ * the keys: an end that does not know what the other's words bind (v2: a credential to its request; v3: a Slurm token beside the
+ * claims to its digest in them) cannot read them, and says so before a credential is used up.
  */
 
 import type { Clock } from '../ports.ts'
@@ -16,12 +17,12 @@ export interface Direction {
 }
 
 export const TO_VERIFIER: Direction = {
-  info: 'slurmgate munge exchange v2: gateway to verifier',
+  info: 'slurmgate munge exchange v3: gateway to verifier',
   type: 'slurmgate-munge-request+jws',
   audience: 'slurmgate-verifier',
 }
 export const TO_GATEWAY: Direction = {
-  info: 'slurmgate munge exchange v2: verifier to gateway',
+  info: 'slurmgate munge exchange v3: verifier to gateway',
   type: 'slurmgate-munge-answer+jws',
   audience: 'slurmgate-gateway',
 }

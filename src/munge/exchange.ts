@@ -25,7 +25,7 @@ import {
   type Claims,
   type Disbelief,
 } from './exchange-signature.ts'
-import { openVerdict } from './open-verdict.ts'
+import { openVerdict, type OpenedVerdict } from './open-verdict.ts'
 import { webSha256, type Sha256 } from './sha256.ts'
 import { findSealed, parseVerdict, writeVerdict, type About, type Verdict } from './verdict.ts'
 
@@ -66,7 +66,7 @@ export interface GatewayEnd {
   openAnswer(
     answer: string,
     pending: PendingRequest,
-  ): Promise<Verdict | { readonly kind: 'disbelieved'; readonly reason: DisbeliefOfAnswer }>
+  ): Promise<OpenedVerdict | { readonly kind: 'disbelieved'; readonly reason: DisbeliefOfAnswer }>
 }
 
 type DisbeliefOfAnswer = Disbelief | 'binding' | 'verdict' | 'encryption'
@@ -92,6 +92,7 @@ export interface VerifierEnd {
     credential: string | null,
     encrypted?: string | null,
   ): Promise<GenuineRequest | { readonly kind: 'disbelieved'; readonly reason: Disbelief | 'binding' }>
+  /** @returns signed claims, and what goes beside them on a second line. */
   signAnswer(request: GenuineRequest, verdict: Verdict): Promise<string>
 }
 

@@ -1,4 +1,4 @@
-/** What the verifier says about one request, as claims of its signed answer. Parsed strictly: unknown is no answer. */
+/** What the verifier says about one request, as claims of its signed answer and what they name beside them. Parsed strictly: unknown is no answer. */
 
 import type { SignedIdentity, UnclaimedIdentity } from '../ports.ts'
 import { isRefusal, refuse, REFUSALS, type OutageRule, type Refusal } from '../refusal.ts'
@@ -20,7 +20,7 @@ export type Verdict =
   /** The same where it also signs: the question's nonce, encrypted as a Slurm token would be. */
   | { readonly kind: 'signs'; readonly proof: string }
 
-/** The Slurm token beside it is encrypted until the answer is opened; its digest stays that of the ciphertext. */
+/** As it is on the way. */
 export type SealedIdentity = SignedIdentity & { readonly slurmToken: SealedSlurmToken }
 
 /** A Slurm token for the user of an API token that was presented. On the way it is encrypted. */

@@ -11,7 +11,7 @@ import { Outage, type OutageRule } from '../refusal.ts'
 import type { EncryptionKey } from '../signer/encryption-key.ts'
 import { createGatewayEnd, type ExchangeKeys, type GatewayEnd, type PendingRequest } from './exchange.ts'
 import type { Sha256 } from './sha256.ts'
-import type { Verdict } from './verdict.ts'
+import type { OpenedVerdict } from './open-verdict.ts'
 
 /** The runtime's `fetch`, as far as it is used. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
@@ -65,7 +65,7 @@ export interface VerifierChannel {
   ask(
     pending: PendingRequest,
     about: { readonly credential?: string; readonly encrypted?: string },
-  ): Promise<Exclude<Verdict, { kind: 'outage' }>>
+  ): Promise<Exclude<OpenedVerdict, { kind: 'outage' }>>
   /** @throws Outage when the verifier, or what it needs, does not answer. */
   check(): Promise<void>
   /** @throws Outage unless it also signs for this gateway: it has the key that `encryptionKey` is of, and its store answers. */
@@ -87,7 +87,9 @@ export function createVerifierChannel(parts: VerifierChannelParts): VerifierChan
     const answer = await readAnswer(post, url, body, options)
     const verdict = await end.openAnswer(answer, pending)
     if (verdict.kind === 'disbelieved') {
-      throw unavailable(`its answer is not believed (${verdict.reason}); check MUNGE_VERIFIER_KEY and clocks`)
+      throw unavailable(
+        `its answer is not believed (${verdict.reason}); check MUNGE_VERIFIER_KEY, clocks, and that both ends are of one version`,
+      )
     }
     if (verdict.kind === 'outage') throw new Outage(verdict.rule, describeReport(verdict.rule))
     return verdict
@@ -143,7 +145,7 @@ async function readAnswer(
 
 /** The verifier itself neither redirects nor answers 403: who does stands before it. */
 function findHint(status: number): string {
-  if (status === 401) return '; check MUNGE_VERIFIER_KEY and clocks on both sides'
+  if (status === 401) return '; check MUNGE_VERIFIER_KEY, clocks, and that both sides are of one version'
   const { clientId, clientSecret, certificate } = VERIFIER_HOP
   const isOfProxy = status === 403 || (status >= 300 && status < 400)
   return isOfProxy ? `, not from the verifier; check ${clientId}, ${clientSecret} or ${certificate}` : ''

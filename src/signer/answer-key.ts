@@ -4,7 +4,7 @@
  * ends more than all the rest of a call (measured).
  */
 
-import { CompactEncrypt, compactDecrypt, type CryptoKey } from 'jose'
+import { CompactEncrypt, compactDecrypt, decodeJwt, type CryptoKey } from 'jose'
 import { createBoundedMap, type BoundedMap } from '../bounded-map.ts'
 import { SLURM_TOKENS_KEPT } from '../limits.ts'
 import { webSha256 } from '../munge/sha256.ts'
@@ -47,10 +47,32 @@ export interface AnswerKey {
   /** @param sealed untrusted. @returns null unless it was sealed for this key. */
   open(sealed: string): Promise<string | null>
   /**
-   * The same for what comes often: it is opened once.
+   * The same for a Slurm token, which comes often: it is opened once.
    * @param sealed its digest by the signed word of who sealed it: what goes by the same one is not looked at again.
+   * @returns null also for what is no Slurm token.
    */
-  openOnce(sealed: Pick<SealedSlurmToken, 'token' | 'digest'>): Promise<string | null>
+  openSlurmToken(sealed: Pick<SealedSlurmToken, 'token' | 'digest'>): Promise<OpenedSlurmToken | null>
+}
+
+export interface OpenedSlurmToken {
+  /** Fit for a header. */
+  readonly token: string
+  /** Whom Slurm takes its bearer for. */
+  readonly user: string
+}
+
+/** RFC 7515 section 7.1. */
+const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/
+
+/** @returns null unless it is a Slurm token for somebody. Whether its signature is good, only Slurm knows. */
+export function readSlurmToken(text: string | null): OpenedSlurmToken | null {
+  if (text === null || !COMPACT_JWS.test(text)) return null
+  try {
+    const { sun } = decodeJwt(text)
+    return typeof sun === 'string' ? { token: text, user: sun } : null
+  } catch {
+    return null
+  }
 }
 
 export interface AnswerKeyOptions {
@@ -79,8 +101,8 @@ export function createAnswerKeys({
   }
 }
 
-function createOpening(key: CryptoKey): Pick<AnswerKey, 'open' | 'openOnce'> {
-  const opened = createBoundedMap<string, string>(SLURM_TOKENS_KEPT)
+function createOpening(key: CryptoKey): Pick<AnswerKey, 'open' | 'openSlurmToken'> {
+  const kept = createBoundedMap<string, OpenedSlurmToken>(SLURM_TOKENS_KEPT)
   const limits = { keyManagementAlgorithms: [HEADER.alg], contentEncryptionAlgorithms: [HEADER.enc] }
 
   async function open(sealed: string): Promise<string | null> {
@@ -92,16 +114,16 @@ function createOpening(key: CryptoKey): Pick<AnswerKey, 'open' | 'openOnce'> {
     }
   }
 
-  const openOnce: AnswerKey['openOnce'] = async ({ token, digest }) => {
-    const known = opened.get(digest)
+  const openSlurmToken: AnswerKey['openSlurmToken'] = async ({ token, digest }) => {
+    const known = kept.get(digest)
     if (known !== undefined) return known
     if ((await webSha256.hashToHex(token)) !== digest) return null
-    const text = await open(token)
-    if (text !== null) opened.set(digest, text)
-    return text
+    const opened = readSlurmToken(await open(token))
+    if (opened !== null) kept.set(digest, opened)
+    return opened
   }
 
-  return { open, openOnce }
+  return { open, openSlurmToken }
 }
 
 export interface Sealed {

@@ -15,7 +15,7 @@ export interface SignerSettings {
   readonly databaseUrl: string
   readonly decryptionKeys: readonly DecryptionKey[]
   readonly seals: SealRules
-  /** Who remembers the MUNGE credentials that it claims. `local`: this process alone, which promises that it is the only signer. */
+  /** Who remembers the MUNGE credentials that it claims. `local`: this process alone, a promise that nobody else claims any. */
   readonly replayGuard: 'postgres' | 'local'
   /** How often one user is signed for; 0: any number. */
   readonly requestsPerSecond: number

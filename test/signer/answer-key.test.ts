@@ -20,7 +20,7 @@ import {
 } from '../../src/signer/encryption-key.ts'
 import { encryptToken } from '../../src/signer/encrypted-token.ts'
 
-const SLURM_TOKEN = `eyJhbGciOiJIUzI1NiJ9.${'e30'.repeat(30)}.AAAA`
+const SLURM_TOKEN = `eyJhbGciOiJIUzI1NiJ9.${btoa('{"sun":"alice","iat":1800000000,"exp":1800000120}').replaceAll('=', '')}.AAAA`
 const NOW = 1_800_000_000_000
 
 let encryptionKey: EncryptionKey
@@ -182,23 +182,35 @@ test('keys are agreed on once for many calls, and one Slurm token is encrypted o
   vi.restoreAllMocks()
 })
 
-test('what comes often is opened once, by the digest that whoever sealed it signed, and under no other one', async () => {
+test('a Slurm token is opened once, by the digest that whoever sealed it signed, and under no other one', async () => {
   const decrypt = vi.spyOn(crypto.subtle, 'decrypt')
-  const [key, seal] = [
-    await makeGateway()(),
-    await createAnswerKeyOpener(decryptionKeys)((await makeGateway()()).encrypted),
-  ]
-  const own = await createAnswerKeyOpener(decryptionKeys)(key.encrypted)
-  if (typeof seal !== 'function' || typeof own !== 'function') throw new Error('no key')
-  const { jwe: token, digest } = await own(SLURM_TOKEN)
+  const key = await makeGateway()()
+  const [seal, theirs] = await Promise.all(
+    [key, await makeGateway()()].map(({ encrypted }) => createAnswerKeyOpener(decryptionKeys)(encrypted)),
+  )
+  if (typeof seal !== 'function' || typeof theirs !== 'function') throw new Error('no key')
+  const { jwe: token, digest } = await seal(SLURM_TOKEN)
   const before = decrypt.mock.calls.length
-  expect(await key.openOnce({ token, digest: 'ab'.repeat(32) })).toBeNull()
+  expect(await key.openSlurmToken({ token, digest: 'ab'.repeat(32) })).toBeNull()
   expect(decrypt.mock.calls.length).toBe(before)
-  for (let index = 0; index < 3; index += 1) expect(await key.openOnce({ token, digest })).toBe(SLURM_TOKEN)
+  for (let index = 0; index < 3; index += 1)
+    expect(await key.openSlurmToken({ token, digest })).toEqual({ token: SLURM_TOKEN, user: 'alice' })
   expect(decrypt.mock.calls.length).toBe(before + 1)
   // What was changed on the way does no harm: what goes by this digest is known.
-  expect(await key.openOnce({ token: 'changed', digest })).toBe(SLURM_TOKEN)
-  const { jwe, digest: theirDigest } = await seal(SLURM_TOKEN)
-  expect(await key.openOnce({ token: jwe, digest: theirDigest })).toBeNull()
+  expect(await key.openSlurmToken({ token: 'changed', digest })).toMatchObject({ token: SLURM_TOKEN })
+  const { jwe, digest: theirDigest } = await theirs(SLURM_TOKEN)
+  expect(await key.openSlurmToken({ token: jwe, digest: theirDigest })).toBeNull()
   vi.restoreAllMocks()
 })
+
+test.each(['a.b', 'a.b.c', `a.${btoa('{}').replace('=', '')}.c`, `a.${btoa('{"sun":7}')}.c`, 'a b', ''])(
+  '%o is no Slurm token, however well it was sealed',
+  async (text) => {
+    const key = await makeGateway()()
+    const seal = await createAnswerKeyOpener(decryptionKeys)(key.encrypted)
+    if (typeof seal !== 'function') throw new Error('no key')
+    const { jwe: token, digest } = await seal(text)
+    expect(await key.open(token)).toBe(text)
+    expect(await key.openSlurmToken({ token, digest })).toBeNull()
+  },
+)

@@ -2,6 +2,7 @@
 
 import { decodeJwt } from 'jose'
 import { expect, test } from 'vitest'
+import { createSignature, TO_GATEWAY } from '../../src/munge/exchange-signature.ts'
 import { createRemoteVerifier } from '../../src/munge/remote-verifier.ts'
 import {
   buildSigner,
@@ -9,6 +10,8 @@ import {
   connectTo,
   CREDENTIAL,
   findOutage,
+  KEY,
+  NOW,
   startService,
   world,
 } from './in-memory-signer.ts'
@@ -71,6 +74,28 @@ test('a Slurm token that was sealed for another gateway is not believed beside c
   const [, theirs = ''] = (world.wire[1] ?? '').split('\n')
   const channel = connectThrough((claims) => `${claims}\n${theirs}`)
   expect((await findOutage(verify(channel)))[1]).toContain('(encryption)')
+})
+
+test('a Slurm token of another user is not believed, new or known, whoever signed the claims', async () => {
+  const service = startService(buildSigner())
+  const sign = createSignature([KEY], TO_GATEWAY, () => NOW)
+  let user = 'bob'
+  const channel = connectTo(() => ({
+    request: async (...parameters) => {
+      const answer = await service.request(...parameters)
+      const [jws = '', sealed = ''] = (await answer.text()).split('\n')
+      const claims = decodeJwt<{ claimed: object }>(jws)
+      return new Response(
+        `${await sign.sign({ ...claims, claimed: { ...claims.claimed, user } })}\n${sealed}`,
+      )
+    },
+  }))
+  expect((await findOutage(verify(channel)))[1]).toContain('(encryption)')
+  user = 'alice'
+  expect(await verify(channel, { credential: OTHER_CREDENTIAL })).toBe('alice')
+  user = 'bob'
+  const third = `MUNGE:${Buffer.alloc(60, 11).toString('base64')}:`
+  expect((await findOutage(verify(channel, { credential: third })))[1]).toContain('(encryption)')
 })
 
 test('what is changed on the way once it is known is not looked at: the claims say which it is', async () => {
