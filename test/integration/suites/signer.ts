@@ -194,7 +194,7 @@ export function describeSigner(requireCluster: () => RealCluster): void {
       const credential = requireCluster().makeCredential(undefined, ALICE)
       const ask = async () =>
         channel.ask(await channel.end.signRequest(credential, HERE, 'whole'), { credential })
-      expect(await ask()).toMatchObject({ kind: 'identity', identity: { user: 'alice' } })
+      expect(await ask()).toMatchObject({ kind: 'claimed', identity: { user: 'alice' } })
       expect(await ask()).toMatchObject({ kind: 'refusal', refusal: { rule: 'munge_replayed' } })
       const made = await channel.end.signRequest('MUNGE:AAAA:', HERE, 'whole')
       expect(await channel.ask(made, { credential: 'MUNGE:AAAA:' })).toMatchObject({ kind: 'refusal' })
@@ -206,7 +206,7 @@ export function describeSigner(requireCluster: () => RealCluster): void {
       const channel = channelOf(found)
       const ask = async () =>
         channel.ask(await channel.end.signRequest(credential, HERE, 'whole'), { credential })
-      expect(await ask()).toMatchObject({ kind: 'identity' })
+      expect(await ask()).toMatchObject({ kind: 'claimed' })
       const before = await found.sql`select credential_digest from munge_replays`
       const sql = postgres(found.secrets['DATABASE_URL'] ?? '', { max: 1, onnotice: () => undefined })
       await sql`delete from munge_replays`
