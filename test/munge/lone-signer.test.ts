@@ -3,7 +3,6 @@
  * told of none.
  */
 
-import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,6 +14,7 @@ import type { MungeVerifier } from '../../src/ports.ts'
 import { parseEncryptionKey } from '../../src/signer/encryption-key.ts'
 import { runCli } from '../support/cli.ts'
 import { buildMungeKey, MungeDaemon } from '../support/munge-daemon.ts'
+import { isMungedMissing } from '../support/missing-munged.ts'
 import { Place } from '../support/place.ts'
 import { stopOwnPostgres } from '../support/postgres.ts'
 import { startVerifier } from '../support/surroundings.ts'
@@ -23,17 +23,7 @@ import { createTokenDatabase, type TokenDatabase } from '../support/token-databa
 
 const CLIENT = { address: '127.0.0.1', isDirectLoopback: true, hostAddresses: [] }
 
-function isMissing(): boolean {
-  try {
-    execFileSync('munged', ['--version'])
-    return false
-  } catch {
-    console.warn('lone-signer.test.ts is skipped: no munged on the PATH')
-    return true
-  }
-}
-
-describe.skipIf(isMissing())('a lone signer beside a lone munged', () => {
+describe.skipIf(isMungedMissing('lone-signer.test.ts'))('a lone signer beside a lone munged', () => {
   const base = mkdtempSync(join(tmpdir(), 'lone-signer-'))
   const signer = new Place()
   const key = randomBytes(32)

@@ -3,7 +3,6 @@
  * munged remembers only what it has decoded itself (measured), so the guard decides. REPLAY_TEST_CREDENTIALS: how many.
  */
 
-import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +13,7 @@ import { findRuleAnswer, Outage } from '../../src/refusal.ts'
 import { openDatabase } from '../../src/tokens/database.ts'
 import { createPostgresReplayGuard } from '../../src/tokens/replay-guard.ts'
 import { buildMungeKey } from '../support/munge-daemon.ts'
+import { isMungedMissing } from '../support/missing-munged.ts'
 import { stopOwnPostgres } from '../support/postgres.ts'
 import { Relay } from '../support/relay.ts'
 import { Replica } from '../support/replica.ts'
@@ -41,17 +41,7 @@ function flipUnusedBit(text: string): string {
   return text.slice(0, at) + flipped + text.slice(at + 1)
 }
 
-function isMissing(): boolean {
-  try {
-    execFileSync('munged', ['--version'])
-    return false
-  } catch {
-    console.warn('replay-across-replicas.test.ts is skipped: no munged on the PATH')
-    return true
-  }
-}
-
-describe.skipIf(isMissing())('two replicas', () => {
+describe.skipIf(isMungedMissing('replay-across-replicas.test.ts'))('two replicas', () => {
   const base = mkdtempSync(join(tmpdir(), 'replicas-'))
   let store: TokenDatabase
   let relay: Relay

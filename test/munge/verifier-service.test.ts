@@ -6,7 +6,7 @@ import { type Fetch } from '../../src/munge/verifier-channel.ts'
 import { buildRemoteVerifier } from '../support/remote-verifier.ts'
 import type { CredentialVerifier } from '../../src/munge/verify-credential.ts'
 import { createVerifierService } from '../../src/munge/verifier-service.ts'
-import type { ClientAddress, UnclaimedIdentity, MungeVerifier } from '../../src/ports.ts'
+import type { ClientAddress, MungeVerifier, UnclaimedIdentity } from '../../src/ports.ts'
 import { Outage, refuse, type Refusal } from '../../src/refusal.ts'
 import { parseCredentialString } from '../../src/munge/credential-string.ts'
 

@@ -10,15 +10,9 @@ import {
   type AnswerKey,
   type OpenAnswerKey,
 } from '../../src/signer/answer-key.ts'
-import {
-  makeEncryptionKey,
-  parseDecryptionKeys,
-  parseEncryptionKey,
-  takePublicHalf,
-  type DecryptionKey,
-  type EncryptionKey,
-} from '../../src/signer/encryption-key.ts'
+import type { DecryptionKey, EncryptionKey } from '../../src/signer/encryption-key.ts'
 import { encryptToken } from '../../src/signer/encrypted-token.ts'
+import { makeSignerKeys } from './signer-keys.ts'
 
 const SLURM_TOKEN = `eyJhbGciOiJIUzI1NiJ9.${btoa('{"sun":"alice","iat":1800000000,"exp":1800000120}').replaceAll('=', '')}.AAAA`
 const NOW = 1_800_000_000_000
@@ -26,14 +20,7 @@ const NOW = 1_800_000_000_000
 let encryptionKey: EncryptionKey
 let decryptionKeys: readonly DecryptionKey[]
 beforeAll(async () => {
-  const pair = await makeEncryptionKey()
-  const [theirs, mine] = [
-    parseEncryptionKey(JSON.stringify(takePublicHalf(pair))),
-    parseDecryptionKeys(JSON.stringify(pair)),
-  ]
-  if (typeof theirs === 'string' || typeof mine === 'string') throw new Error('no key')
-  encryptionKey = theirs
-  decryptionKeys = mine
+  ;({ encryptionKey, decryptionKeys } = await makeSignerKeys())
 })
 
 const world = { now: NOW }
@@ -82,8 +69,7 @@ test('a name is unknown to a signer that opened no such key: another one, or one
   await open(encrypted)
   expect(await createAnswerKeyOpener(decryptionKeys)(name)).toBe('unknown')
   // Nor does a key that could not be opened get a name.
-  const foreign = parseEncryptionKey(JSON.stringify(takePublicHalf(await makeEncryptionKey())))
-  if (typeof foreign === 'string') throw new Error(foreign)
+  const { encryptionKey: foreign } = await makeSignerKeys()
   const strange = await createAnswerKeys({
     encryptionKey: foreign,
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
@@ -147,8 +133,7 @@ test('a key encrypted for another signer, an API token, and what is no JWE are n
   ]) {
     expect(await open(text)).toBeNull()
   }
-  const other = parseDecryptionKeys(JSON.stringify(await makeEncryptionKey()))
-  if (typeof other === 'string') throw new Error(other)
+  const { decryptionKeys: other } = await makeSignerKeys()
   expect(await createAnswerKeyOpener(other)(encrypted)).toBeNull()
 })
 

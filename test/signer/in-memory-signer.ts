@@ -8,19 +8,13 @@ import { createVerifierChannel, type VerifierChannel } from '../../src/munge/ver
 import { createVerifierService } from '../../src/munge/verifier-service.ts'
 import type { ClientAddress } from '../../src/ports.ts'
 import { Outage } from '../../src/refusal.ts'
-import {
-  makeEncryptionKey,
-  parseDecryptionKeys,
-  parseEncryptionKey,
-  takePublicHalf,
-  type DecryptionKey,
-  type EncryptionKey,
-} from '../../src/signer/encryption-key.ts'
+import type { EncryptionKey } from '../../src/signer/encryption-key.ts'
 import { createSigner, type Signer, type SignerRow } from '../../src/signer/signer.ts'
 import { createSlurmTokenMinter } from '../../src/slurm-token.ts'
 import { createLocalReplayGuard } from '../../src/tokens/replay-guard.ts'
 import { buildOpaqueToken } from '../../src/tokens/token-form.ts'
 import { createMemoryLog } from '../gateway/in-memory-ports.ts'
+import { makeSignerKeys, type SignerKeys } from './signer-keys.ts'
 
 export const KEY = new Uint8Array(32).fill(1)
 export const NOW = 1_800_000_000_000
@@ -39,24 +33,11 @@ export const ROW: SignerRow = {
   policyVersion: 1,
 }
 
-interface Pair {
-  readonly encryptionKey: EncryptionKey
-  readonly decryptionKeys: readonly DecryptionKey[]
-}
-
-async function makePair(): Promise<Pair> {
-  const pair = await makeEncryptionKey()
-  const encryptionKey = parseEncryptionKey(JSON.stringify(takePublicHalf(pair)))
-  const decryptionKeys = parseDecryptionKeys(JSON.stringify(pair))
-  if (typeof encryptionKey === 'string' || typeof decryptionKeys === 'string') throw new Error('no key')
-  return { encryptionKey, decryptionKeys }
-}
-
-export let mine: Pair
-export let others: Pair
+export let mine: SignerKeys
+export let others: SignerKeys
 beforeAll(async () => {
-  mine = await makePair()
-  others = await makePair()
+  mine = await makeSignerKeys()
+  others = await makeSignerKeys()
 })
 
 export const world = {

@@ -4,9 +4,9 @@ import { createServer, type Server } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openSigner } from '../../functions/node/local-signer.ts'
 import type { SealAnswer } from '../../src/signer/answer-key.ts'
-import { makeEncryptionKey, parseDecryptionKeys } from '../../src/signer/encryption-key.ts'
 import type { SignerSettings } from '../../src/signer/signer-settings.ts'
 import { createMemoryLog } from '../gateway/in-memory-ports.ts'
+import { makeSignerKeys } from './signer-keys.ts'
 
 const ALICE = { user: 'alice', uid: 6001, credentialDigest: 'ab'.repeat(32), boundDigest: null }
 const seal: SealAnswer = (text) => Promise.resolve({ jwe: `sealed ${text}`, digest: 'ab'.repeat(32) })
@@ -14,8 +14,7 @@ const seal: SealAnswer = (text) => Promise.resolve({ jwe: `sealed ${text}`, dige
 const world = { calls: 0, port: 0, server: null as Server | null, settings: null as SignerSettings | null }
 
 beforeAll(async () => {
-  const decryptionKeys = parseDecryptionKeys(JSON.stringify(await makeEncryptionKey()))
-  if (typeof decryptionKeys === 'string') throw new Error(decryptionKeys)
+  const { decryptionKeys } = await makeSignerKeys()
   const server = createServer((socket) => {
     world.calls += 1
     socket.destroy()

@@ -5,20 +5,14 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { SIGNER_LOOK_UPS_PER_SECOND } from '../../src/limits.ts'
 import type { UnclaimedIdentity } from '../../src/ports.ts'
 import { isRefusal, Outage, refuse, type Refusal } from '../../src/refusal.ts'
-import {
-  makeEncryptionKey,
-  parseDecryptionKeys,
-  parseEncryptionKey,
-  takePublicHalf,
-  type DecryptionKey,
-  type EncryptionKey,
-} from '../../src/signer/encryption-key.ts'
+import type { DecryptionKey, EncryptionKey } from '../../src/signer/encryption-key.ts'
 import { encryptToken } from '../../src/signer/encrypted-token.ts'
 import type { SealAnswer } from '../../src/signer/answer-key.ts'
 import { createSigner, type Signer, type SignerRow } from '../../src/signer/signer.ts'
 import { createSlurmTokenMinter } from '../../src/slurm-token.ts'
 import { createLocalReplayGuard } from '../../src/tokens/replay-guard.ts'
 import { buildOpaqueToken, digestToken } from '../../src/tokens/token-form.ts'
+import { makeSignerKeys } from './signer-keys.ts'
 
 const NOW = 1_800_000_000_000
 const NONCE = 'c29tZSBub25jZSBvZiAxNg=='
@@ -49,14 +43,7 @@ const ALICE: UnclaimedIdentity = {
 let encryptionKey: EncryptionKey
 let decryptionKeys: readonly DecryptionKey[]
 beforeAll(async () => {
-  const key = await makeEncryptionKey()
-  const [mine, theirs] = [
-    parseDecryptionKeys(JSON.stringify(key)),
-    parseEncryptionKey(JSON.stringify(takePublicHalf(key))),
-  ]
-  if (typeof mine === 'string' || typeof theirs === 'string') throw new Error('no key')
-  decryptionKeys = mine
-  encryptionKey = theirs
+  ;({ encryptionKey, decryptionKeys } = await makeSignerKeys())
 })
 
 const world: {
